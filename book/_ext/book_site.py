@@ -1,0 +1,132 @@
+"""What the book needs of Sphinx that no package gives: each function does one thing to the site."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.transforms import SphinxTransform
+from sphinx.util import logging
+from sphinx.util.fileutil import copy_asset
+
+logger = logging.getLogger(__name__)
+
+MATHJAX = "mathjax/tex-chtml-full.js"
+MATHJAX_FONTS = "mathjax/output/chtml/fonts/woff-v2"
+
+# First word of a quote's bold opening -> the theme's style for it.
+NOTE_STYLES = {
+    "Note": "note",
+    "Warning": "warning",
+    "Predict": "predict",
+    "Remember": "remember",
+}
+
+
+def serve_mathjax_locally(app: Sphinx, config: Config) -> None:
+    """Point the pages at our own copy of MathJax: readers behind a blocked CDN see formulas too."""
+    config.mathjax_path = MATHJAX
+
+
+def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    """Copy MathJax's one script and its fonts, of the 24 MB that its package carries."""
+    package = find_spec("sphinx-mathjax-offline")
+    source = Path(package.submodule_search_locations[0]) / "static"
+    target = Path(app.outdir) / "_static"
+    if error is None and app.builder.format == "html":
+        copy_asset(source / MATHJAX, (target / MATHJAX).parent)
+        copy_asset(source / MATHJAX_FONTS, target / MATHJAX_FONTS)
+
+
+class FiguresFromOutputs(SphinxTransform):
+    """Give each image output the alternative text and the caption that its code published.
+
+    ``companion.display.show`` publishes an image whose metadata holds its ``alt``, then the caption
+    as Markdown. MyST-NB drops the first and sets the second as an ordinary paragraph.
+    """
+
+    default_priority = 500
+
+    def apply(self, **kwargs) -> None:
+        """Walk the notebook's outputs and the nodes made from them side by side."""
+        path = Path(self.env.doc2path(self.env.docname))
+        if path.suffix != ".ipynb":
+            return
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        for cell in self.document.findall(_is("cell_code")):
+            outputs = [
+                output
+                for output in cells[cell["cell_index"]]["outputs"]
+                if output["output_type"] in {"display_data", "execute_result"}
+            ]
+            bundles = list(cell.findall(_is("mime_bundle")))
+            for output, bundle in zip(outputs, bundles, strict=True):
+                for image in bundle.findall(nodes.image):
+                    image["alt"] = output["metadata"].get("image/png", {}).get("alt", "")
+            for bundle, following in zip(bundles, [*bundles[1:], None], strict=True):
+                _caption(bundle, following)
+
+
+def _is(element: str):
+    """Return a condition for the containers that MyST-NB names ``element``."""
+    return lambda node: isinstance(node, nodes.container) and node.get("nb_element") == element
+
+
+def _caption(bundle: nodes.container, following: nodes.container | None) -> None:
+    """Make one figure of an image and the Markdown output right behind it."""
+    if following is None or not any(bundle.findall(nodes.image)):
+        return
+    if [child["mime_type"] for child in following.children] != ["text/markdown"]:
+        return
+    paragraphs = following.children[0].children
+    if len(paragraphs) != 1:
+        return
+    figure = nodes.figure()
+    bundle.replace_self(figure)
+    figure += [bundle, nodes.caption("", "", *paragraphs[0].children)]
+    following.parent.remove(following)
+
+
+class NotesFromQuotes(SphinxTransform):
+    """Turn a quote that opens with bold words and a full stop into a styled note.
+
+    Chapters are portable Markdown: ``> **Note.** …`` reads well in Colab and on GitHub too.
+    """
+
+    default_priority = 500
+
+    def apply(self, **kwargs) -> None:
+        """Replace each such quote of the page."""
+        for quote in list(self.document.findall(nodes.block_quote)):
+            opening = quote.next_node(nodes.strong)
+            if opening is None or opening.parent is not quote[0] or quote[0].index(opening) != 0:
+                continue
+            title = opening.astext()
+            if not title.endswith("."):
+                continue
+            quote[0].remove(opening)
+            if isinstance(quote[0][0], nodes.Text):
+                quote[0][0] = nodes.Text(quote[0][0].lstrip())
+            style = NOTE_STYLES.get(title.split()[0].strip(".,:"), "note")
+            note = nodes.admonition("", nodes.title("", title[:-1]), *quote.children)
+            note["classes"] = [style]
+            quote.replace_self(note)
+
+
+def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
+    """Warn of every image that a reader who cannot see it would miss."""
+    for image in doctree.findall(nodes.image):
+        if not image.get("alt", "").strip():
+            logger.warning("an image has no alternative text", location=image, type="alt")
+
+
+def setup(app: Sphinx) -> dict:
+    """Connect the functions above to Sphinx."""
+    app.connect("config-inited", serve_mathjax_locally)
+    app.connect("build-finished", copy_mathjax)
+    app.connect("doctree-read", require_alternative_text)
+    app.add_transform(FiguresFromOutputs)
+    app.add_transform(NotesFromQuotes)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
