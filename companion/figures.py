@@ -514,7 +514,7 @@ class _EndLabel(Annotation):
         wrapped = _wrap(name)
         super().__init__(
             wrapped,
-            xy=(0, 0),
+            xy=(1, 1),
             xytext=(6, 0),
             textcoords="offset points",
             color=line.get_color(),
@@ -522,6 +522,8 @@ class _EndLabel(Annotation):
             annotation_clip=False,
             path_effects=_HALO,
         )
+        # Until its first draw it would count as data, and a log scale would leave out its zero.
+        self.set_transform(mpl.transforms.IdentityTransform())
         self._line = line
         self._group = group
         self._height = 1.25 * self.get_fontsize() * (wrapped.count("\n") + 1)
