@@ -165,10 +165,11 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
         raise ChapterError(f"{running} raised {error.ename}: {error.evalue}") from None
     except CellTimeoutError:
         raise ChapterError(f"{running} took longer than {client.timeout} s") from None
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
+        # On Ctrl-C nbclient ends the kernel, and then trips over one that has died.
+        if hasattr(client, "_async_cleanup_kernel_future"):
+            raise KeyboardInterrupt from None
         raise ChapterError(f"{running}: {error}") from None
-    except AssertionError:  # on Ctrl-C nbclient ends the kernel, then trips over its own clean-up
-        raise KeyboardInterrupt from None
 
 
 def write(path: Path, notebook: NotebookNode) -> bool:
