@@ -2,6 +2,7 @@
 
 import json
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 from docutils import nodes
@@ -23,6 +24,14 @@ NOTE_STYLES = {
     "Predict": "predict",
     "Remember": "remember",
 }
+
+
+def name_beside_logo(app: Sphinx, config: Config) -> None:
+    """Write the title beside the logo.
+
+    In ``_config.yml`` this option would silently delete the repository and the Colab button.
+    """
+    config.html_theme_options["logo"] = {"text": config.html_title, "alt_text": ""}
 
 
 def serve_mathjax_locally(app: Sphinx, config: Config) -> None:
@@ -62,11 +71,15 @@ class FiguresFromOutputs(SphinxTransform):
                 if output["output_type"] in {"display_data", "execute_result"}
             ]
             bundles = list(cell.findall(_is("mime_bundle")))
+            if not bundles:  # a cell without outputs, or with its outputs removed
+                continue
             for output, bundle in zip(outputs, bundles, strict=True):
                 for image in bundle.findall(nodes.image):
                     image["alt"] = output["metadata"].get("image/png", {}).get("alt", "")
-            for bundle, following in zip(bundles, [*bundles[1:], None], strict=True):
+            for bundle, following in pairwise(bundles):
                 _caption(bundle, following)
+        for number, figure in enumerate(self.document.findall(nodes.figure), 1):
+            figure["ids"] = [f"figure-{number}"]
 
 
 def _is(element: str):
@@ -74,18 +87,16 @@ def _is(element: str):
     return lambda node: isinstance(node, nodes.container) and node.get("nb_element") == element
 
 
-def _caption(bundle: nodes.container, following: nodes.container | None) -> None:
+def _caption(bundle: nodes.container, following: nodes.container) -> None:
     """Make one figure of an image and the Markdown output right behind it."""
-    if following is None or not any(bundle.findall(nodes.image)):
+    if not any(bundle.findall(nodes.image)):
         return
-    if [child["mime_type"] for child in following.children] != ["text/markdown"]:
-        return
-    paragraphs = following.children[0].children
-    if len(paragraphs) != 1:
+    captions = [child for child in following.children if child["mime_type"] == "text/markdown"]
+    if not captions or len(captions[0]) != 1:
         return
     figure = nodes.figure()
     bundle.replace_self(figure)
-    figure += [bundle, nodes.caption("", "", *paragraphs[0].children)]
+    figure += [bundle, nodes.caption("", "", *captions[0][0].children)]
     following.parent.remove(following)
 
 
@@ -101,14 +112,10 @@ class NotesFromQuotes(SphinxTransform):
         """Replace each such quote of the page."""
         for quote in list(self.document.findall(nodes.block_quote)):
             opening = quote.next_node(nodes.strong)
-            if opening is None or opening.parent is not quote[0] or quote[0].index(opening) != 0:
+            title = opening.astext() if opening else ""
+            if not title.endswith(".") or not quote.astext().startswith(title):
                 continue
-            title = opening.astext()
-            if not title.endswith("."):
-                continue
-            quote[0].remove(opening)
-            if isinstance(quote[0][0], nodes.Text):
-                quote[0][0] = nodes.Text(quote[0][0].lstrip())
+            opening.parent.remove(opening)
             style = NOTE_STYLES.get(title.split()[0].strip(".,:"), "note")
             note = nodes.admonition("", nodes.title("", title[:-1]), *quote.children)
             note["classes"] = [style]
@@ -124,6 +131,7 @@ def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
 
 def setup(app: Sphinx) -> dict:
     """Connect the functions above to Sphinx."""
+    app.connect("config-inited", name_beside_logo)
     app.connect("config-inited", serve_mathjax_locally)
     app.connect("build-finished", copy_mathjax)
     app.connect("doctree-read", require_alternative_text)
