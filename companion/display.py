@@ -14,7 +14,7 @@ from IPython import get_ipython
 from IPython.display import publish_display_data
 from matplotlib.figure import Figure
 
-from companion.figures import STYLE
+from companion.figures import style
 
 __all__ = ["Table", "show", "table"]
 
@@ -44,15 +44,15 @@ def show(fig: Figure, *, alt: str, caption: str) -> None:
         raise TypeError(f"fig must be a matplotlib Figure; got {type(fig).__name__}.{mend}")
     alt = " ".join(_text("alt", alt).split())
     caption = _text("caption", caption).strip()
-    with mpl.rc_context(STYLE):
+    with style():
         png = io.BytesIO()
         # Without the Software entry the same picture has the same bytes in every version.
         fig.savefig(png, format="png", metadata={"Software": None})
+        # Twice as many pixels as the page shows: sharp on a phone.
+        width = round(fig.get_size_inches()[0] * mpl.rcParams["savefig.dpi"] / 2)
     plt.close(fig)
     if get_ipython() is None:
         return
-    # Twice as many pixels as the page shows: sharp on a phone.
-    width = round(fig.get_size_inches()[0] * STYLE["savefig.dpi"] / 2)
     publish_display_data(
         {"image/png": png.getvalue(), "text/plain": alt},
         metadata={"image/png": {"alt": alt, "width": width}},

@@ -5,8 +5,8 @@ that a chapter can add the one mark that its argument needs. The look is in ``co
 and holds only for what is drawn here: matplotlib's own settings stay as they are.
 """
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
@@ -20,7 +20,6 @@ from matplotlib.text import Annotation
 
 __all__ = [
     "LOSS_COLORS",
-    "STYLE",
     "new_figure",
     "plot_bars",
     "plot_blocks",
@@ -29,16 +28,16 @@ __all__ = [
     "plot_histograms",
     "plot_history",
     "plot_images",
+    "plot_logit_gaps",
     "plot_matrix",
     "plot_reliability",
+    "style",
 ]
 
-#: The settings of ``companion.mplstyle``.
-STYLE = mpl.rc_params_from_file(
+_SETTINGS = mpl.rc_params_from_file(
     Path(__file__).with_name("companion.mplstyle"), use_default_template=False
 )
-
-_CYCLE = [prop["color"] for prop in STYLE["axes.prop_cycle"]][:5]
+_CYCLE = [prop["color"] for prop in _SETTINGS["axes.prop_cycle"]][:5]
 
 #: One colour for each loss, the same in every figure; curves of these names take it by themselves.
 LOSS_COLORS = {
@@ -58,18 +57,28 @@ _HEAT = LinearSegmentedColormap.from_list("heat", ["#ffffff", "#9dc3e3", "#005fa
 _HALO = [withStroke(linewidth=3, foreground="white")]
 
 
-def _styled(draw: Callable) -> Callable:
-    """Let ``draw`` run under the book's style, and under no other settings afterwards."""
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the book's style within a ``with`` block; afterwards all settings are as before.
 
-    @functools.wraps(draw)
-    def styled(*args, **kwargs):
-        with mpl.rc_context(STYLE):
-            return draw(*args, **kwargs)
+    For what other libraries draw: scikit-learn's displays, or ``ax.plot`` itself.
 
-    return styled
+    Example:
+        >>> with style():
+        ...     mpl.rcParams["axes.spines.top"]
+        False
+    """
+    # Not mpl.rc_context: a notebook's backend starts with the first figure and notes that it is
+    # interactive, which a context that restores every setting would make it forget.
+    before = {key: mpl.rcParams[key] for key in _SETTINGS}
+    mpl.rcParams.update(_SETTINGS)
+    try:
+        yield
+    finally:
+        mpl.rcParams.update(before)
 
 
-@_styled
+@style()
 def new_figure(
     nrows: int = 1,
     ncols: int = 1,
@@ -97,7 +106,7 @@ def new_figure(
     return plt.subplots(nrows, ncols, figsize=(width, height), sharex=sharex, sharey=sharey)
 
 
-@_styled
+@style()
 def plot_curves(
     x,
     curves: Mapping[str, Sequence[float]],
@@ -143,7 +152,7 @@ def plot_curves(
     return ax
 
 
-@_styled
+@style()
 def plot_history(history, *, axes: Sequence[Axes] | None = None) -> tuple[Axes, Axes]:
     """Draw the loss and the accuracy of each epoch, training and validation apart.
 
@@ -172,7 +181,7 @@ def plot_history(history, *, axes: Sequence[Axes] | None = None) -> tuple[Axes, 
     return loss, accuracy
 
 
-@_styled
+@style()
 def plot_bars(
     names: Sequence[str],
     series: Mapping[str, Sequence[float]],
@@ -231,7 +240,7 @@ def plot_bars(
     return ax
 
 
-@_styled
+@style()
 def plot_decision(
     x,
     y,
@@ -289,7 +298,7 @@ def plot_decision(
     return ax
 
 
-@_styled
+@style()
 def plot_histograms(
     samples: Mapping[str, Sequence[float]],
     *,
@@ -323,7 +332,7 @@ def plot_histograms(
     return ax
 
 
-@_styled
+@style()
 def plot_images(
     images, titles: Sequence[str] | None = None, *, ncols: int | None = None
 ) -> np.ndarray:
@@ -362,7 +371,7 @@ def plot_images(
     return axes[: len(images)]
 
 
-@_styled
+@style()
 def plot_matrix(
     values,
     *,
@@ -407,7 +416,7 @@ def plot_matrix(
     return ax
 
 
-@_styled
+@style()
 def plot_reliability(
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, ax: Axes | None = None
 ) -> Axes:
@@ -448,7 +457,41 @@ def plot_reliability(
     return ax
 
 
-@_styled
+@style()
+def plot_logit_gaps(logits, target, tops, gaps, *, ax: Axes | None = None) -> Axes:
+    """Draw each sample's logits as bars, and its loss as the gap from the true class up to a line.
+
+    Args:
+        logits: shape (N, K).
+        target: the true classes, shape (N,).
+        tops: where the line of each sample lies, its logsumexp, shape (N,).
+        gaps: the number written beside each gap, the loss in nats, shape (N,).
+        ax: where to draw; a new figure by default.
+
+    Returns:
+        The Axes.
+    """
+    ax = _axes(ax)
+    logits, target = _array("logits", logits, 2), _array("target", target, 1).astype(int)
+    tops, gaps = _array("tops", tops, 1), _array("gaps", gaps, 1)
+    samples, num_classes = logits.shape
+    places = np.arange(num_classes) + (num_classes + 1) * np.arange(samples)[:, None]
+    arrow = {"arrowstyle": "<->", "color": "#d55e00", "linewidth": 1.8, "shrinkA": 0, "shrinkB": 0}
+    for x, heights, y, top, gap in zip(places, logits, target, tops, gaps, strict=True):
+        colors = np.where(np.arange(num_classes) == y, "#005fa8", "#b9c7d3")
+        ax.bar(x, heights, width=0.8, color=colors)
+        ax.plot([x[0] - 0.5, x[-1] + 0.5], [top, top], color="#222222", linestyle="-")
+        ax.annotate("", (x[y], top), (x[y], heights[y]), arrowprops=arrow)
+        label = {"color": "#b34a00", "path_effects": _HALO, "va": "center"}
+        ax.text(x[y] + 0.15, (top + heights.max()) / 2, f"{gap:.2f}", **label)
+    ax.set_xticks(places.ravel(), [str(k) for k in range(num_classes)] * samples)
+    ax.tick_params(axis="x", length=0)
+    ax.grid(visible=False, axis="x")
+    ax.set(xlabel="class, sample by sample", ylabel="logit")
+    return ax
+
+
+@style()
 def plot_blocks(
     chains: Mapping[str, tuple[Sequence[str], Sequence[str]]], *, ax: Axes | None = None
 ) -> Axes:
