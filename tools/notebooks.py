@@ -41,8 +41,8 @@ if not any(distributions(name="logits-to-losses")):
             "run `make link URL=https://github.com/OWNER/REPO`, or install it with `pip install .`"
         )
     source = f"{REPOSITORY}/archive/refs/heads/{BRANCH}.zip"
-    keep = " ".join(f"{name}=={version(name)}" for name in ["torch", "numpy"] if find_spec(name))
-    %pip install --quiet "logits-to-losses @ {source}" {keep}
+    keep = [f"{p}=={version(p)}" for p in ("torch", "numpy") if find_spec(p)]
+    %pip install --quiet "logits-to-losses @ {source}" {" ".join(keep)}
     version("logits-to-losses")  # stops the chapter here where that failed
 """)
 
