@@ -1,0 +1,164 @@
+"""Call a reader's function on one case, and let nothing of it leak out."""
+
+import inspect
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+
+class _Listener(TorchFunctionMode):
+    """Notes the names of the torch functions that the reader's own lines call.
+
+    Patching ``torch.nn.functional`` would change it for everybody and miss a function imported
+    under another name; reading the source needs a source and trips over comments. A function mode
+    does neither, and it sees the outermost call only: what torch calls inside stays unseen.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.names.add(getattr(func, "__name__", ""))
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """The same surroundings for every answer; afterwards, everything global as it was before."""
+    python_state, torch_state = random.getstate(), torch.get_rng_state()
+    numpy_state = np.random.get_state()  # noqa: NPY002 (an answer may use the global one)
+    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
+            stack.enter_context(torch.autograd.set_detect_anomaly(False))
+            torch.set_default_dtype(torch.float64)
+            random.seed(0)
+            np.random.seed(0)  # noqa: NPY002
+            torch.manual_seed(0)
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        if torch.get_default_device() != device:
+            torch.set_default_device(device)
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        torch.set_rng_state(torch_state)
+        if cuda_states is not None:
+            torch.cuda.set_rng_state_all(cuda_states)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call brought.
+
+    Attributes:
+        value: the returned object; tensors are detached copies.
+        error: the exception, or None.
+        attached: whether the value depends on the first argument.
+        gradient: the gradient with respect to the first argument, or None.
+        gradient_error: the exception of the backward pass, or None.
+        edited: the positions of arguments that the call changed in place.
+        called: the names of the torch functions that were called.
+    """
+
+    value: object = None
+    error: BaseException | None = None
+    attached: bool = False
+    gradient: Tensor | None = None
+    gradient_error: BaseException | None = None
+    edited: tuple[int, ...] = ()
+    called: frozenset[str] = frozenset()
+
+
+def run(fn: Callable, args: tuple) -> Outcome:
+    """Call ``fn`` on copies of ``args`` and take the gradient with respect to the first of them.
+
+    An interrupt by the reader passes through, so that a very slow answer can be stopped;
+    any other exception, ``SystemExit`` included, becomes part of the outcome.
+    """
+    with _undisturbed():
+        leaf, given = _copies(args)
+        listener = _Listener()
+        try:
+            with listener:
+                value = fn(*given)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            return Outcome(error=error, called=frozenset(listener.names))
+        if inspect.iscoroutine(value):
+            value.close()
+        gradient, gradient_error = None, None
+        attached = any(part.requires_grad for part in _float_parts(value))
+        if leaf is not None and attached:
+            try:
+                gradient = _gradient(value, leaf)
+            except Exception as error:
+                gradient_error = error
+        return Outcome(
+            value=_detached(value),
+            attached=attached,
+            gradient=gradient,
+            gradient_error=gradient_error,
+            edited=tuple(
+                i for i, (a, b) in enumerate(zip(args, given, strict=True)) if _edited(a, b)
+            ),
+            called=frozenset(listener.names),
+        )
+
+
+def _copies(args: tuple) -> tuple[Tensor | None, list]:
+    """Fresh arguments; the first is, like a model's output, no leaf but hangs on one."""
+    given = [arg.clone() if isinstance(arg, Tensor) else arg for arg in args]
+    leaf = None
+    if given and isinstance(given[0], Tensor) and given[0].is_floating_point():
+        leaf = given[0].requires_grad_()
+        given[0] = leaf.clone()
+    return leaf, given
+
+
+def _edited(before: object, after: object) -> bool:
+    if not isinstance(before, Tensor):
+        return False
+    if before.shape != after.shape:
+        return True
+    return not torch.allclose(before, after.detach(), rtol=0, atol=0, equal_nan=True)
+
+
+def _parts(value: object) -> list:
+    return list(value) if isinstance(value, (tuple, list)) else [value]
+
+
+def _float_parts(value: object) -> list[Tensor]:
+    return [p for p in _parts(value) if isinstance(p, Tensor) and p.is_floating_point()]
+
+
+def _gradient(value: object, leaf: Tensor) -> Tensor | None:
+    """Gradient of a sum in which every element counts differently: a plain sum may be constant."""
+    total = sum(
+        (part * torch.linspace(1, 2, part.numel(), dtype=part.dtype).reshape(part.shape)).sum()
+        for part in _float_parts(value)
+        if part.requires_grad
+    )
+    return torch.autograd.grad(total, leaf, allow_unused=True)[0]
+
+
+def _detached(value: object) -> object:
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(_detached, value)) if type(value) in (tuple, list) else value
+    return value
