@@ -97,18 +97,18 @@ def place(cell: NotebookNode, notebook: NotebookNode) -> str:
 
 def dress(notebook: NotebookNode, name: str, url: str, branch: str) -> None:
     """Put the link to Colab and the set-up cell where they belong, replacing older ones."""
-    cells = [
-        cell
-        for cell in notebook.cells
-        if cell.source.strip()
-        and not ("remove-cell" in cell.metadata.get("tags", []) and SETUP_MARK in cell.source)
-    ]
+    setup = nbformat.v4.new_code_cell(setup_cell(url, branch), metadata={"tags": ["remove-cell"]})
+    cells = []
+    for cell in notebook.cells:
+        if "remove-cell" in cell.metadata.get("tags", []) and SETUP_MARK in cell.source:
+            setup.execution_count = cell.execution_count
+        elif cell.source.strip():
+            cells.append(cell)
     if not cells or cells[0].cell_type != "markdown" or not cells[0].source.startswith("# "):
         raise ChapterError(f"{name}: the first cell must be Markdown that begins with '# Title'")
     title, _, rest = BADGE.sub("", cells[0].source).partition("\n")
     badge = f"[Open in Colab]({colab_url(name, url, branch)})"
     cells[0].source = "\n\n".join(filter(None, [title.strip(), badge, rest.strip()]))
-    setup = nbformat.v4.new_code_cell(setup_cell(url, branch), metadata={"tags": ["remove-cell"]})
     notebook.cells = [cells[0], setup, *cells[1:]]
 
 
@@ -172,18 +172,19 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
         raise ChapterError(f"{running}: {error}") from None
 
 
-def write(path: Path, notebook: NotebookNode) -> bool:
-    """Replace the file in one step, and say whether its bytes changed."""
+def text(notebook: NotebookNode) -> str:
+    """The chapter's file, letter by letter."""
     nbformat.validate(notebook)
-    return replace(path, nbformat.writes(notebook).rstrip("\n") + "\n")
+    return nbformat.writes(notebook).rstrip("\n") + "\n"
 
 
-def replace(path: Path, text: str) -> bool:
-    if path.exists() and path.read_bytes() == text.encode():
+def replace(path: Path, content: str) -> bool:
+    """Replace the file in one step, and say whether its bytes changed."""
+    if path.exists() and path.read_bytes() == content.encode():
         return False
     half = path.with_name(f".{path.name}.part")
     try:
-        half.write_text(text, encoding="utf-8", newline="\n")
+        half.write_text(content, encoding="utf-8", newline="\n")
         os.replace(half, path)
     finally:
         half.unlink(missing_ok=True)
@@ -202,7 +203,7 @@ def run(names: list[str], root: Path = ROOT) -> int:
             dress(notebook, path.stem, url, branch)
             execute(notebook, path.parent)
             normalise(notebook)
-            outcome = "changed" if write(path, notebook) else "unchanged"
+            outcome = "changed" if replace(path, text(notebook)) else "unchanged"
         except ChapterError as error:
             failures += 1
             outcome = f"FAILED: {path.relative_to(root)}, {error}; the file was left as it was"
@@ -216,13 +217,13 @@ def link(url: str, root: Path = ROOT) -> None:
         raise ChapterError(f"URL must look like https://github.com/OWNER/REPO; got {url!r}")
     old, branch = repository(root)
     config = root / "_config.yml"
-    text = config.read_text(encoding="utf-8")
-    replace(config, re.sub(re.escape(old) + r"(?![\w.-])", url, text))
+    settings = config.read_text(encoding="utf-8")
+    replace(config, re.sub(re.escape(old) + r"(?![\w.-])", url, settings))
     for path in chapters([], root):
         notebook = nbformat.read(path, as_version=4)
         dress(notebook, path.stem, url, branch)
         normalise(notebook)
-        write(path, notebook)
+        replace(path, text(notebook))
     print(f"{url} now stands in _config.yml and in {len(chapters([], root))} chapters")
 
 
