@@ -211,6 +211,8 @@ def _binary(target: Tensor, scores: Tensor) -> Tensor:
             f"target must have shape {tuple(scores.shape)}, one label for each row of input; "
             f"got {tuple(target.shape)}.{mend}"
         )
+    if len(target) == 0:
+        raise ValueError("input must hold at least one sample; a mean over none is undefined.")
     if target.dtype != torch.int64:
         got = str(target.dtype).removeprefix("torch.")
         raise TypeError(
