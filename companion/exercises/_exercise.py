@@ -2,13 +2,13 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from torch import Tensor
 
 from companion.exercises import _words as words
-from companion.exercises._compare import difference, same_gradient, same_value
+from companion.exercises._compare import as_number, difference, same_gradient, same_value
 from companion.exercises._result import NOT_ATTEMPTED, RIGHT, WRONG, Result, record
 from companion.exercises._run import Outcome, run
 
@@ -42,6 +42,7 @@ class Exercise:
         moral: one sentence for those who got it right.
         tolerance: relative and absolute; for lower precision the dtype's own resolution counts.
         shortcuts: names of torch functions that do the whole of it.
+        gradient: whether the gradient is compared as well.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Exercise:
     moral: str
     tolerance: float = 1e-9
     shortcuts: tuple[str, ...] = ()
+    gradient: bool = True
 
     def __repr__(self) -> str:
         return f"the exercise {self.name}: {self.name}.check(your_function)"
@@ -79,14 +81,21 @@ class Exercise:
 
     @cached_property
     def _expected(self) -> list[Outcome]:
-        return self._outcomes(self.solution)
+        return [run(self.solution, args) for args in self.cases.values()]
 
     @cached_property
     def _mistaken(self) -> list[tuple[Mistake, list[Outcome]]]:
         return [(mistake, self._outcomes(mistake.fn)) for mistake in self.mistakes]
 
     def _outcomes(self, fn: Callable) -> list[Outcome]:
-        return [run(fn, args) for args in self.cases.values()]
+        """Where a number is asked for, a tensor that holds one is as good."""
+        outcomes = [run(fn, args) for args in self.cases.values()]
+        return [
+            replace(outcome, value=as_number(outcome.value))
+            if isinstance(expected.value, float) and as_number(outcome.value) is not None
+            else outcome
+            for outcome, expected in zip(outcomes, self._expected, strict=True)
+        ]
 
     def _wrong(self, message: str, *, mistake: str | None = None, case: str = "") -> Result:
         return Result(self.name, WRONG, message, mistake, case)
@@ -119,7 +128,7 @@ class Exercise:
         wrong = [
             i
             for i, (g, e) in enumerate(zip(got, self._expected, strict=True))
-            if not same_gradient(g, e, self.tolerance)
+            if self.gradient and not same_gradient(g, e, self.tolerance)
         ]
         if wrong:
             for mistake, outcomes in self._mistaken:

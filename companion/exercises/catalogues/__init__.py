@@ -1,5 +1,14 @@
 """One catalogue per subject: exercises, their cases, and the mistakes that they know."""
 
-from companion.exercises.catalogues import cross_entropy, heads
+from companion.exercises.catalogues import (
+    binary_cross_entropy,
+    contracts,
+    cross_entropy,
+    decisions,
+    heads,
+    probabilities,
+)
 
-CATALOGUES = {module.SUBJECT: module.EXERCISES for module in (heads, cross_entropy)}
+_ORDER = (probabilities, heads, binary_cross_entropy, cross_entropy, contracts, decisions)
+
+CATALOGUES = {module.SUBJECT: module.EXERCISES for module in _ORDER}
