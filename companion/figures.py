@@ -5,8 +5,9 @@ that a chapter can add the one mark that its argument needs. The look is in ``co
 and holds only for what is drawn here: matplotlib's own settings stay as they are.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib as mpl
@@ -132,7 +133,7 @@ def plot_curves(
     """
     ax = _axes(ax)
     x = _array("x", x, 1)
-    colors = iter([color for color in _CYCLE if color not in map(LOSS_COLORS.get, curves)] * 9)
+    colors = _colors(curves)
     labels = []
     for name, values in curves.items():
         y = _array(f"curves[{name!r}]", values, 1)
@@ -140,8 +141,13 @@ def plot_curves(
             raise ValueError(
                 f"curves[{name!r}] must have one value for each x, {x.shape}; got {y.shape}."
             )
-        color = LOSS_COLORS.get(name) or next(colors)
-        (line,) = ax.plot(x, np.where(np.isfinite(y), y, np.nan), color=color)
+        finite = np.isfinite(y)
+        if not finite.any():
+            raise ValueError(f"curves[{name!r}] must hold a finite value; got none.")
+        color = colors[name]
+        # A line through one point would not be seen.
+        marker = "o" if finite.sum() == 1 else None
+        (line,) = ax.plot(x, np.where(finite, y, np.nan), color=color, marker=marker)
         labels.append(_EndLabel(name, line, labels))
         if spread and name in spread:
             half = _array(f"spread[{name!r}]", spread[name], 1)
@@ -175,7 +181,7 @@ def plot_history(history, *, axes: Sequence[Axes] | None = None) -> tuple[Axes, 
         if history.validation_loss:
             curves["validation"] = getattr(history, f"validation_{quantity}")
         plot_curves(epochs, curves, xlabel="epoch", ylabel=ylabel, ax=ax)
-        ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, min_n_ticks=1))
     if loss.get_shared_x_axes().joined(loss, accuracy):
         loss.set_xlabel("")
     return loss, accuracy
@@ -216,14 +222,14 @@ def plot_bars(
         _, ax = new_figure(height=1.1 + 0.27 * len(names) * max(len(series), 1.2))
     thick = 0.8 / len(series)
     places = np.arange(len(names))
-    colors = iter([color for color in _CYCLE if color not in map(LOSS_COLORS.get, series)] * 9)
+    colors = _colors(series)
     for i, (name, values) in enumerate(lengths.items()):
         half = (errors or {}).get(name)
         bars = ax.barh(
             places - 0.4 + thick * (i + 0.5),
             values,
             height=thick * 0.92,
-            color=LOSS_COLORS.get(name) or next(colors),
+            color=colors[name],
             xerr=None if half is None else _array(f"errors[{name!r}]", half, 1),
             error_kw={"ecolor": "#222222", "elinewidth": 1.2},
             label=name,
@@ -236,7 +242,7 @@ def plot_bars(
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel(xlabel)
     if len(series) > 1:
-        ax.figure.legend(loc="outside upper left", ncols=min(len(series), 4))
+        _legend(ax)
     return ax
 
 
@@ -275,10 +281,21 @@ def plot_decision(
         raise ValueError(
             f"probs must have shape {(len(y), len(x))}, rows y and columns x; got {probs.shape}."
         )
+    if not ((probs >= 0) & (probs <= 1)).all():
+        raise ValueError(
+            f"probs must lie in [0, 1]; got {probs.min():g} to {probs.max():g}. "
+            "binary_probs makes probabilities of logits."
+        )
     ax.contourf(x, y, probs, levels=np.linspace(0, 1, 11), cmap=_TINTS, vmin=0, vmax=1)
-    ax.contour(x, y, probs, levels=[threshold], colors="#222222", linewidths=1.8)
+    if probs.min() < threshold < probs.max():
+        ax.contour(x, y, probs, levels=[threshold], colors="#222222", linewidths=1.8)
     if inputs is not None:
         inputs, target = _array("inputs", inputs, 2), _array("target", target, 1)
+        if inputs.shape != (len(target), 2):
+            raise ValueError(
+                f"inputs must have shape {(len(target), 2)}, two features for each target; "
+                f"got {inputs.shape}."
+            )
         for label, (color, marker) in enumerate(zip(_CLASS_COLORS, _CLASS_MARKERS, strict=True)):
             chosen = inputs[target == label]
             ax.scatter(
@@ -290,9 +307,7 @@ def plot_decision(
                 linewidth=0.5,
                 label=f"class {label}",
             )
-        ax.figure.legend(
-            *ax.get_legend_handles_labels(), loc="outside upper left", ncols=2, handletextpad=0.2
-        )
+        _legend(ax)
     ax.grid(visible=False)
     ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
     return ax
@@ -320,15 +335,14 @@ def plot_histograms(
     ax = _axes(ax)
     values = {name: _array(f"samples[{name!r}]", group, 1) for name, group in samples.items()}
     edges = np.histogram_bin_edges(np.concatenate(list(values.values())), bins)
-    colors = iter(_CYCLE * 2)
+    colors = _colors(samples)
     for name, group in values.items():
-        color = LOSS_COLORS.get(name) or next(colors)
         weights = np.full(len(group), 1 / max(len(group), 1))
         for style in ({"alpha": 0.3}, {"histtype": "step", "linewidth": 2, "label": name}):
-            ax.hist(group, edges, weights=weights, color=color, **style)
+            ax.hist(group, edges, weights=weights, color=colors[name], **style)
     ax.set(xlabel=xlabel, ylabel="share of the group")
     if len(samples) > 1:
-        ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=2)
+        _legend(ax)
     return ax
 
 
@@ -433,12 +447,12 @@ def plot_reliability(
     if ax is None:
         _, ax = new_figure(height=4.2)
     diagonal = {"color": "#777777", "linewidth": 1.5, "linestyle": ":", "clip_on": False}
-    colors = iter(_CYCLE * 2)
-    for (name, (predicted, observed)), marker in zip(curves.items(), "os^Dv", strict=False):
+    colors = _colors(curves)
+    for (name, (predicted, observed)), marker in zip(curves.items(), cycle("os^Dv")):
         ax.plot(
             _array(f"curves[{name!r}][0]", predicted, 1),
             _array(f"curves[{name!r}][1]", observed, 1),
-            color=next(colors),
+            color=colors[name],
             marker=marker,
             markeredgecolor="white",
             markersize=7,
@@ -453,7 +467,7 @@ def plot_reliability(
         ylim=(0, 1),
         aspect="equal",
     )
-    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=2)
+    _legend(ax)
     return ax
 
 
@@ -571,31 +585,35 @@ class _EndLabel(Annotation):
         self._group = group
         self._height = 1.25 * self.get_fontsize() * (wrapped.count("\n") + 1)
 
+    def get_visible(self) -> bool:
+        """Return whether any point of the line lies between the limits."""
+        return super().get_visible() and self._end() is not None
+
     def update_positions(self, renderer) -> None:
         """Move to the last visible point of the line, and up or down from the neighbours."""
-        self.xy, _ = self._anchor()
-        mates = [mate for mate in self._group if mate._end() == self._end()]
-        mates.sort(key=lambda mate: mate._anchor()[1])
-        points = 72 / self.axes.figure.dpi
-        wanted = [mate._anchor()[1] * points for mate in mates]
-        free = _spread(wanted, [mate._height for mate in mates])
+        self.xy = self._end()
+        mates = [
+            mate for mate in self._group if mate.get_visible() and mate._end()[0] == self.xy[0]
+        ]
+        mates.sort(key=_EndLabel._level)
+        wanted = [mate._level() for mate in mates]
         place = mates.index(self)
-        self.xyann = (6, free[place] - wanted[place])
+        moved = _spread(wanted, [mate._height for mate in mates])[place] - wanted[place]
+        self.xyann = (6, moved)
         super().update_positions(renderer)
 
-    def _anchor(self) -> tuple[tuple[float, float], float]:
-        """Return the last visible point of the line, and its height in pixels."""
-        x, y = self._line.get_data()
-        x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    def _end(self) -> tuple[float, float] | None:
+        """Return the last point of the line between the limits; one too high or low moves in."""
+        x, y = (np.asarray(values, dtype=float) for values in self._line.get_data())
         axes = self._line.axes
         (left, right), (low, high) = sorted(axes.get_xlim()), sorted(axes.get_ylim())
         seen = np.flatnonzero(np.isfinite(y) & (x >= left) & (x <= right))
-        last = seen[-1] if len(seen) else -1
-        point = float(x[last]), float(np.clip(np.nan_to_num(y[last]), low, high))
-        return point, float(axes.transData.transform(point)[1])
+        return (x[seen[-1]], np.clip(y[seen[-1]], low, high)) if len(seen) else None
 
-    def _end(self) -> float:
-        return self._anchor()[0][0]
+    def _level(self) -> float:
+        """Return the height of the line's end on the page, in points."""
+        axes = self._line.axes
+        return axes.transData.transform(self._end())[1] * 72 / axes.figure.dpi
 
 
 def _spread(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:
@@ -630,6 +648,25 @@ def _wrap(name: str, longest: int = 14) -> str:
         else:
             lines[-1] = f"{lines[-1]} {word}".strip()
     return "\n".join(lines)
+
+
+def _colors(names: Iterable[str]) -> dict[str, str]:
+    """Give every name a colour: that of its loss, or the next of the cycle that is free."""
+    names = list(names)
+    taken = {LOSS_COLORS[name] for name in names if name in LOSS_COLORS}
+    free = cycle([color for color in _CYCLE if color not in taken] or _CYCLE)
+    return {name: LOSS_COLORS.get(name) or next(free) for name in names}
+
+
+def _legend(ax: Axes) -> None:
+    """Name what is drawn in ``ax`` above the figure, once for all panels that share the names."""
+    handles, names = ax.get_legend_handles_labels()
+    for legend in ax.figure.legends:
+        if [text.get_text() for text in legend.get_texts()] == names:
+            return
+    # About 55 letters fit into a line, and a handle takes the room of six.
+    ncols = len(names) if sum(len(name) + 6 for name in names) <= 55 else 2
+    ax.figure.legend(handles, names, loc="outside upper left", ncols=ncols)
 
 
 def _axes(ax: Axes | None) -> Axes:
