@@ -5,6 +5,7 @@ import io
 import math
 import numbers
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib as mpl
@@ -54,7 +55,7 @@ def show(fig: Figure, *, alt: str, caption: str) -> None:
     if get_ipython() is None:
         return
     publish_display_data(
-        {"image/png": png.getvalue(), "text/plain": alt},
+        {"image/png": b64encode(png.getvalue()).decode(), "text/plain": alt},
         metadata={"image/png": {"alt": alt, "width": width}},
     )
     publish_display_data({"text/markdown": caption, "text/plain": caption})

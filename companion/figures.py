@@ -215,7 +215,7 @@ def plot_bars(
     for name, values in lengths.items():
         if len(values) != len(names):
             raise ValueError(
-                f"series[{name!r}] must have {len(names)} values, one for each name; "
+                f"series[{name!r}] must have one value for each of the {len(names)} names; "
                 f"got {len(values)}."
             )
     if ax is None:
