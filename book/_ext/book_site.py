@@ -25,6 +25,15 @@ NOTE_STYLES = {
     "Remember": "remember",
 }
 
+# Where the types in the companion's signatures are documented. A whole inventory would have to be
+# fetched from another host at every build.
+TORCH_DOCS = "https://docs.pytorch.org/docs/stable/"
+LINKS = {
+    "torch.Tensor": TORCH_DOCS + "tensors.html#torch.Tensor",
+    "torch.nn.modules.module.Module": TORCH_DOCS + "generated/torch.nn.Module.html",
+    "torch.optim.optimizer.Optimizer": TORCH_DOCS + "optim.html#torch.optim.Optimizer",
+}
+
 
 def name_beside_logo(app: Sphinx, config: Config) -> None:
     """Write the title beside the logo.
@@ -122,6 +131,29 @@ class NotesFromQuotes(SphinxTransform):
             quote.replace_self(note)
 
 
+ROOM = """\
+## `companion.{0}`
+
+```{{eval-rst}}
+.. automodule:: companion.{0}
+   :members:
+```
+"""
+
+
+def list_rooms(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put every public module of the companion where the page about it says ``<!-- rooms -->``."""
+    files = Path(app.srcdir, "companion").glob("[!_]*")
+    rooms = sorted(path.stem for path in files if path.suffix != ".mplstyle")
+    source[0] = source[0].replace("<!-- rooms -->", "\n".join(map(ROOM.format, rooms)))
+
+
+def link_types(app: Sphinx, env, node: nodes.Element, content: nodes.Node):
+    """Link a type in a signature to its documentation."""
+    address = LINKS.get(node.get("reftarget"))
+    return address and nodes.reference("", "", content, refuri=address, internal=False)
+
+
 def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
     """Warn of every image that a reader who cannot see it would miss."""
     for image in doctree.findall(nodes.image):
@@ -129,11 +161,34 @@ def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
             logger.warning("an image has no alternative text", location=image, type="alt")
 
 
+# What axe-core finds in the theme's and the bibliography's markup, and its mend.
+REPAIRS = {
+    '<div id="pst-primary-sidebar"': '<div id="pst-primary-sidebar" role="complementary" '
+    'aria-label="Book"',
+    'role="doc-biblioentry"': 'role="listitem"',
+    ' role="doc-backlink"': "",
+}
+
+
+def repair_markup(app: Sphinx, error: Exception | None) -> None:
+    """Replace, in every finished page, the markup that screen readers stumble over."""
+    if error is not None or app.builder.format != "html":
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        html = page.read_text(encoding="utf-8")
+        for found, mended in REPAIRS.items():
+            html = html.replace(found, mended)
+        page.write_text(html, encoding="utf-8")
+
+
 def setup(app: Sphinx) -> dict:
     """Connect the functions above to Sphinx."""
     app.connect("config-inited", name_beside_logo)
     app.connect("config-inited", serve_mathjax_locally)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", repair_markup)
+    app.connect("source-read", list_rooms)
+    app.connect("missing-reference", link_types)
     app.connect("doctree-read", require_alternative_text)
     app.add_transform(FiguresFromOutputs)
     app.add_transform(NotesFromQuotes)

@@ -1,0 +1,60 @@
+"""The ``claim`` directive: one entry of the ledger of what the documents say."""
+
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+VERDICTS = ("true", "true if", "false", "outdated")
+
+
+class Claim(SphinxDirective):
+    """A claim in the first paragraph, a verdict, what torch says, and where that is shown.
+
+    ``shown`` lists chapters, each as ``05_bce_or_ce`` or ``05_bce_or_ce#heading``; a chapter that
+    is in the book becomes a link, one that is still to come its number.
+    """
+
+    required_arguments = 1
+    has_content = True
+    option_spec = {  # noqa: RUF012
+        "verdict": lambda verdict: directives.choice(verdict, VERDICTS),
+        "shown": directives.unchanged_required,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        """Build the entry."""
+        verdict = self.options["verdict"]
+        style = "verdict-" + verdict.replace(" ", "-")
+        claim = nodes.container(ids=[f"claim-{self.arguments[0]}"], classes=["claim", style])
+        self.state.nested_parse(self.content, self.content_offset, claim)
+        claim[0]["classes"].append("claim-text")
+        badge = nodes.inline("", verdict.replace("true if", "true if …"), classes=["verdict"])
+        claim.insert(1, nodes.paragraph("", "", badge, classes=["claim-verdict"]))
+        claim += nodes.paragraph("", "Shown in ", *self._chapters(), nodes.Text("."))
+        claim[-1]["classes"].append("claim-shown")
+        return [claim]
+
+    def _chapters(self) -> list[nodes.Node]:
+        """Return the chapters that show it, linked where they are in the book."""
+        parts = []
+        for shown in self.options["shown"].split():
+            name, _, heading = shown.partition("#")
+            text = f"chapter {int(name[:2])}"
+            page = f"notebooks/{name}"
+            if page in self.env.found_docs:
+                uri = Path("../notebooks", f"{name}.html").as_posix()
+                target = f"{uri}#{heading}" if heading else uri
+                parts.append(nodes.reference("", text, refuri=target, internal=True))
+            else:
+                parts.append(nodes.Text(text))
+            parts.append(nodes.Text(", "))
+        return parts[:-1]
+
+
+def setup(app: Sphinx) -> dict:
+    """Register the directive."""
+    app.add_directive("claim", Claim)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

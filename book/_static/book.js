@@ -1,0 +1,19 @@
+/* A box that scrolls must be reachable by keyboard; a formula that fits need not stop the Tab key. */
+(function () {
+  "use strict";
+
+  const BOXES = "div.math, .cell_output .text_html, .pst-scrollable-table-container";
+
+  function markScrolling() {
+    for (const box of document.querySelectorAll(BOXES)) {
+      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
+  }
+
+  window.addEventListener("load", function () {
+    const typeset = window.MathJax && window.MathJax.startup && window.MathJax.startup.promise;
+    Promise.resolve(typeset).then(markScrolling);
+    window.addEventListener("resize", markScrolling);
+  });
+})();
