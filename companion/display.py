@@ -156,6 +156,8 @@ def table(
         if unknown := [column for column in columns if column not in known]:
             raise ValueError(f"columns must name keys of the rows, {known}; got {unknown}.")
         rows = [[row.get(column) for column in columns] for row in rows]
+    elif any(isinstance(row, Mapping) for row in rows):
+        raise ValueError("rows must be all dicts or all sequences; got both.")
     if columns is None:
         raise ValueError("columns must name the columns when the rows are not dicts.")
     columns = [str(column) for column in columns]
