@@ -113,19 +113,17 @@ def class_dim(input: Tensor, name: str = "input") -> int:
     return 0 if input.dim() == 1 else 1
 
 
-def class_indices(input: Tensor, target: Tensor) -> None:
+def class_indices(input: Tensor, target: Tensor, mend: str = "") -> None:
     """Require one class index for each sample and position of ``input``: dtype and shape.
 
     Like torch, it takes int64 and uint8. Whether the indices lie in [0, K) is ``class_range``'s.
+    ``mend`` is for a target of another dtype.
     """
     dim = class_dim(input)
     tensor(target, "target")
     shape = (*input.shape[:dim], *input.shape[dim + 1 :])
     if target.dtype not in (torch.int64, torch.uint8):
-        if target.is_floating_point():
-            mend = f"Probabilities need shape {tuple(input.shape)}."
-        else:
-            mend = "target.long() mends it."
+        mend = mend or "target.long() mends it."
         raise TypeError(complaint("target", "hold class indices (int64)", target, mend))
     if target.shape == shape:
         return
@@ -148,7 +146,8 @@ def class_target(input: Tensor, target: Tensor) -> bool:
     tensor(target, "target")
     if target.is_floating_point() and target.shape == input.shape:
         return True
-    class_indices(input, target)
+    mend = f"Probabilities need shape {tuple(input.shape)}." if target.is_floating_point() else ""
+    class_indices(input, target, mend)
     return False
 
 
