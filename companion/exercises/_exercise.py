@@ -81,15 +81,18 @@ class Exercise:
 
     @cached_property
     def _expected(self) -> list[Outcome]:
-        return [run(self.solution, args) for args in self.cases.values()]
+        return self._run(self.solution)
 
     @cached_property
     def _mistaken(self) -> list[tuple[Mistake, list[Outcome]]]:
         return [(mistake, self._outcomes(mistake.fn)) for mistake in self.mistakes]
 
+    def _run(self, fn: Callable) -> list[Outcome]:
+        return [run(fn, args, gradient=self.gradient) for args in self.cases.values()]
+
     def _outcomes(self, fn: Callable) -> list[Outcome]:
         """Where a number is asked for, a tensor that holds one is as good."""
-        outcomes = [run(fn, args) for args in self.cases.values()]
+        outcomes = self._run(fn)
         return [
             replace(outcome, value=as_number(outcome.value))
             if isinstance(expected.value, float) and as_number(outcome.value) is not None
@@ -128,7 +131,7 @@ class Exercise:
         wrong = [
             i
             for i, (g, e) in enumerate(zip(got, self._expected, strict=True))
-            if self.gradient and not same_gradient(g, e, self.tolerance)
+            if not same_gradient(g, e, self.tolerance)
         ]
         if wrong:
             for mistake, outcomes in self._mistaken:

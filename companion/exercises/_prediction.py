@@ -1,5 +1,6 @@
 """A prediction: answers that the reader commits to before running anything."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -107,13 +108,16 @@ class Prediction:
 
 
 def _plain(answer: object) -> str:
+    number = as_number(answer)
+    if number is not None:
+        return format(number, "g")
     return answer.strip().lower() if isinstance(answer, str) else ""
 
 
 def _agree(answer: object, right: object) -> bool:
     if isinstance(right, str):
         return _plain(answer) == right
-    return abs(as_number(answer) - right) <= _SLACK
+    return math.isclose(as_number(answer), right, rel_tol=0, abs_tol=_SLACK)
 
 
 def _explains(mistaken: tuple, answers: tuple, positions) -> bool:

@@ -83,14 +83,14 @@ class Outcome:
     called: frozenset[str] = frozenset()
 
 
-def run(fn: Callable, args: tuple) -> Outcome:
-    """Call ``fn`` on copies of ``args`` and take the gradient with respect to the first of them.
+def run(fn: Callable, args: tuple, *, gradient: bool = True) -> Outcome:
+    """Call ``fn`` on copies of ``args``; take the gradient with respect to the first, if wanted.
 
     An interrupt by the reader passes through, so that a very slow answer can be stopped;
     any other exception, ``SystemExit`` included, becomes part of the outcome.
     """
     with _undisturbed():
-        leaf, given = _copies(args)
+        leaf, given = _copies(args, gradient)
         listener = _Listener()
         try:
             with listener:
@@ -101,18 +101,18 @@ def run(fn: Callable, args: tuple) -> Outcome:
             return Outcome(error=error, called=frozenset(listener.names))
         if inspect.iscoroutine(value):
             value.close()
-        gradient, gradient_error = None, None
+        slope, slope_error = None, None
         attached = any(part.requires_grad for part in _float_parts(value))
         if leaf is not None and attached:
             try:
-                gradient = _gradient(value, leaf)
+                slope = _gradient(value, leaf)
             except Exception as error:
-                gradient_error = error
+                slope_error = error
         return Outcome(
             value=_detached(value),
             attached=attached,
-            gradient=gradient,
-            gradient_error=gradient_error,
+            gradient=slope,
+            gradient_error=slope_error,
             edited=tuple(
                 i for i, (a, b) in enumerate(zip(args, given, strict=True)) if _edited(a, b)
             ),
@@ -120,11 +120,11 @@ def run(fn: Callable, args: tuple) -> Outcome:
         )
 
 
-def _copies(args: tuple) -> tuple[Tensor | None, list]:
-    """Fresh arguments; the first is, like a model's output, no leaf but hangs on one."""
+def _copies(args: tuple, gradient: bool) -> tuple[Tensor | None, list]:
+    """Fresh arguments; for a gradient the first is, like a model's output, no leaf itself."""
     given = [arg.clone() if isinstance(arg, Tensor) else arg for arg in args]
     leaf = None
-    if given and isinstance(given[0], Tensor) and given[0].is_floating_point():
+    if gradient and given and isinstance(given[0], Tensor) and given[0].is_floating_point():
         leaf = given[0].requires_grad_()
         given[0] = leaf.clone()
     return leaf, given

@@ -6,9 +6,24 @@ from companion.exercises.catalogues import (
     cross_entropy,
     decisions,
     heads,
+    multi_label,
+    noisy_labels,
     probabilities,
+    stability,
+    training,
 )
 
-_ORDER = (probabilities, heads, binary_cross_entropy, cross_entropy, contracts, decisions)
+_ORDER = (
+    probabilities,
+    heads,
+    binary_cross_entropy,
+    cross_entropy,
+    contracts,
+    decisions,
+    training,
+    multi_label,
+    noisy_labels,
+    stability,
+)
 
 CATALOGUES = {module.SUBJECT: module.EXERCISES for module in _ORDER}

@@ -80,8 +80,8 @@ _PREDICT = Prediction(
         ),
         Mistake(
             "indices-only",
-            "Cross-entropy is defined for a whole distribution as target, and torch has taken one "
-            "since version 1.10: look up class probabilities.",
+            "Cross-entropy is defined for a whole distribution as its target, and torch takes one "
+            "as well: look up class probabilities.",
             _but(ce_class_probabilities="error"),
         ),
         Mistake(
