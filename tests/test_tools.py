@@ -87,7 +87,7 @@ def test_only_the_metadata_that_the_book_needs_are_kept():
     notebooks.normalise(notebook)
     assert cell.metadata == {"tags": ["hide-input"], "mystnb": {"figure": {"name": "a"}}}
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
-    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.metadata.kernelspec["name"] == "python3"
 
 
 def test_ids_depend_on_nothing_but_the_sources():
