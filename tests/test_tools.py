@@ -32,6 +32,9 @@ other: https://github.com/SET_OWNER/logits-to-losses-too
 def book(tmp_path):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "tools").mkdir()
+    (tmp_path / "book").mkdir()
+    for page in ("README.md", "book/how_to_use.md"):
+        (tmp_path / page).write_text("git clone https://github.com/SET_OWNER/logits-to-losses\n")
     shutil.copy(ROOT / "tools" / "notebooks.py", tmp_path / "tools")
     (tmp_path / "_config.yml").write_text(CONFIG)
     return tmp_path
@@ -187,6 +190,8 @@ def test_link_writes_the_address_everywhere_and_nothing_else(book):
         "url: https://github.com/SET_OWNER/logits-to-losses",
         "url: https://github.com/a-team/the.book",
     )
+    for page in ("README.md", "book/how_to_use.md"):
+        assert (book / page).read_text() == "git clone https://github.com/a-team/the.book\n"
     after = path.read_text()
     setup = nbformat.reads(after, as_version=4).cells[1]
     assert setup.source == notebooks.setup_cell("https://github.com/a-team/the.book", "main")

@@ -212,19 +212,19 @@ def run(names: list[str], root: Path = ROOT) -> int:
 
 
 def link(url: str, root: Path = ROOT) -> None:
-    """Write the repository's address into ``_config.yml`` and every chapter."""
+    """Write the repository's address into ``_config.yml``, every chapter and every page."""
     if not ADDRESS.fullmatch(url):
         raise ChapterError(f"URL must look like https://github.com/OWNER/REPO; got {url!r}")
     old, branch = repository(root)
-    config = root / "_config.yml"
-    settings = config.read_text(encoding="utf-8")
-    replace(config, re.sub(re.escape(old) + r"(?![\w.-])", url, settings))
+    for page in [root / "_config.yml", root / "README.md", *sorted((root / "book").glob("*.md"))]:
+        content = page.read_text(encoding="utf-8")
+        replace(page, re.sub(re.escape(old) + r"(?![\w.-])", url, content))
     for path in chapters([], root):
         notebook = nbformat.read(path, as_version=4)
         dress(notebook, path.stem, url, branch)
         normalise(notebook)
         replace(path, text(notebook))
-    print(f"{url} now stands in _config.yml and in {len(chapters([], root))} chapters")
+    print(f"{url} now stands in _config.yml, {len(chapters([], root))} chapters and the pages")
 
 
 def main(arguments: list[str] | None = None) -> int:
