@@ -20,7 +20,7 @@ _ROOMS = {
     "training",
 }
 
-__all__ = sorted(_ROOMS | set(_HOMES))  # noqa: PLE0605
+__all__ = sorted(_ROOMS | set(_HOMES))
 
 
 def __getattr__(name: str):
