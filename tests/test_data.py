@@ -218,6 +218,13 @@ def test_split_is_disjoint_and_complete(stratified, fractions, n):
         assert abs(len(chosen) - share * n) <= (3 if stratified else 1)
 
 
+def test_sizes_are_rounded_to_the_nearest():
+    # 0.29 * 100 is a little less than 29 in floats.
+    for stratify in (None, torch.zeros(100)):
+        parts = data.split(torch.arange(100), fractions=(0.29, 0.71), stratify=stratify)
+        assert [len(part) for (part,) in parts] == [29, 71]
+
+
 def test_stratified_parts_hold_their_share_of_a_rare_class():
     labels = torch.tensor([0] * 90 + [1] * 10)
     for seed in range(20):

@@ -133,8 +133,10 @@ def test_half_precision_is_compared_as_float32(dtype):
         assert torch.equal(multilabel_labels(logits.unsqueeze(1), threshold)[:, 0], expected)
     # Rounded to half precision, either threshold would have the logit of the sample itself.
     near = torch.tensor([math.log(0.7 / 0.3)]).to(dtype)
-    assert binary_labels(near, sigmoid(near.item() + 1e-4)).item() == 0
-    assert binary_labels(near, sigmoid(near.item() - 1e-4)).item() == 1
+    for decide in (binary_labels, multilabel_labels):
+        logits = near if decide is binary_labels else near.unsqueeze(1)
+        assert decide(logits, sigmoid(near.item() + 1e-4)).item() == 0
+        assert decide(logits, sigmoid(near.item() - 1e-4)).item() == 1
 
 
 def test_empty_batches_have_no_labels():
@@ -276,13 +278,25 @@ def test_best_threshold_lies_midway():
 
 
 @pytest.mark.parametrize(
-    ("eighths", "expected"),
-    [([1, 3, 5, 6], (5 / 8 + 6 / 8) / 2), ([2, 3, 5, 7], (2 / 8 + 3 / 8) / 2)],
+    ("eighths", "target", "costs", "expected"),
+    [
+        # Below the second sample and above the third there is one mistake each; nearest to 1/2.
+        ([1, 3, 5, 6], [0, 1, 0, 1], (1, 1), (5 + 6) / 16),
+        ([2, 3, 5, 7], [0, 1, 0, 1], (1, 1), (2 + 3) / 16),
+        # Three missed cost as much as one false alarm of price 3; nearest to 3/4.
+        ([1, 3, 4, 5, 6, 7], [0, 1, 1, 1, 0, 1], (3, 1), (6 + 7) / 16),
+        # Three false alarms cost as much as one missed of price 3; nearest to 1/4.
+        ([1, 2, 3, 4, 5, 7], [0, 1, 0, 0, 0, 1], (1, 3), (1 + 2) / 16),
+    ],
 )
-def test_best_threshold_of_equals_is_nearest_to_the_cost_threshold(eighths, expected):
+def test_best_threshold_of_equals_is_nearest_to_the_cost_threshold(
+    eighths, target, costs, expected
+):
     probs = torch.tensor(eighths, dtype=torch.float64) / 8
-    # Below the second sample and above the third there is one mistake each.
-    assert best_threshold(probs, torch.tensor([0, 1, 0, 1])) == expected
+    chosen = best_threshold(
+        probs, torch.tensor(target), false_positive=costs[0], false_negative=costs[1]
+    )
+    assert chosen == expected
 
 
 def test_neighbouring_floats_are_told_apart():
@@ -321,6 +335,16 @@ def test_best_threshold_takes_n_log_n():
 def test_best_threshold_in_every_precision(dtype):
     probs = torch.tensor([0.25, 0.5, 0.75], dtype=dtype)
     assert best_threshold(probs, torch.tensor([0, 0, 1])) == 0.625
+    probs.requires_grad_()
+    assert type(best_threshold(probs, torch.tensor([0.0, 0.0, 1.0]))) is float
+
+
+@pytest.mark.parametrize("dtype", DTYPES[1:])
+def test_a_threshold_fits_between_neighbours_of_a_lower_precision(dtype):
+    low = torch.tensor(0.5, dtype=dtype)
+    high = torch.nextafter(low, low + 1)
+    chosen = best_threshold(torch.stack([low, high]), torch.tensor([0, 1]))
+    assert chosen == (low.item() + high.item()) / 2
 
 
 @pytest.mark.parametrize(
