@@ -180,7 +180,9 @@ class Exercise:
         kinds = {i: self._kind(got[i], self._expected[i]) for i in failing}
         order = ("error", "nothing", "type", "length", "device", "dtype", "shape", "value")
         worst = min(kinds.values(), key=order.index)
-        i = min((i for i in failing if kinds[i] == worst), key=self._size)
+        # Values are read, and shapes compared: a small case for the one, a large for the other.
+        choose = min if worst in ("error", "value") else max
+        i = choose((i for i in failing if kinds[i] == worst), key=self._size)
         mine, right = got[i].value, self._expected[i].value
         pairs = [*self._title(i), *words.arguments(self.solution, self._args(i))]
         if worst == "error":
@@ -188,22 +190,22 @@ class Exercise:
             return self._wrong(message, case=words.lines(pairs))
         if worst == "nothing":
             return self._wrong("The function returned nothing: is a `return` missing?")
+        which, one, other = _first_part(mine, right, self.tolerance)
         if worst == "type":
-            return self._wrong(words.wrong_type(*_first_part(mine, right, self.tolerance)))
+            return self._wrong(which + words.wrong_type(one, other))
         if worst == "length":
             message = f"{words.plural(len(right), 'value')} are asked for; {len(mine)} came back."
             return self._wrong(message)
         if worst in ("device", "dtype", "shape"):
-            one, other = _first_part(mine, right, self.tolerance)
             if worst == "device":
                 message = f"The result lives on {one.device}, the arguments on {other.device}."
             else:
                 say = words.wrong_dtype if worst == "dtype" else words.wrong_shape
                 message = say(one, other)
-            return self._wrong(message, case=words.lines(pairs))
+            return self._wrong(which + message, case=words.lines(pairs))
         count = f"{sum(same)} of {words.plural(len(same), 'case')} {_agree(sum(same))}"
         common = words.relation(got, self._expected, self.tolerance) if _valued(kinds) else ""
-        message = f"{common} {count}; the smallest that does not:".strip()
+        message = f"{(which + common).strip()}\n{count}; the smallest that does not:".strip()
         return self._wrong(message, case=words.lines(pairs + _compared(mine, right, "")))
 
     def _kind(self, got: Outcome, expected: Outcome) -> str:
@@ -227,11 +229,16 @@ def _has_dots(outcome: Outcome) -> bool:
     return any(part is ... for part in parts)
 
 
-def _first_part(got: object, expected: object, tolerance: float) -> tuple[object, object]:
-    """The values themselves, or of two tuples the first parts that differ."""
+def _first_part(got: object, expected: object, tolerance: float) -> tuple[str, object, object]:
+    """The values themselves, or of two tuples the first parts that differ and which these are."""
     if not isinstance(expected, tuple) or type(got) not in (tuple, list):
-        return got, expected
-    return next((g, e) for g, e in zip(got, expected, strict=True) if difference(g, e, tolerance))
+        return "", got, expected
+    if len(got) != len(expected):
+        return "", got, expected
+    for i, (one, other) in enumerate(zip(got, expected, strict=True), 1):
+        if difference(one, other, tolerance):
+            return f"Value {i} of {len(expected)} is the first that differs. ", one, other
+    return "", got, expected
 
 
 def _compared(got: object, expected: object, what: str) -> list[tuple[str, str]]:

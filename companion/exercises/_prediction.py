@@ -1,7 +1,7 @@
 """A prediction: answers that the reader commits to before running anything."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from companion.exercises import _words as words
@@ -88,7 +88,7 @@ class Prediction:
         options = self.questions[name]
         if options and _plain(answer) not in options:
             return f"{name}: choose one of {', '.join(map(repr, options))}."
-        if not options and as_number(answer) is None:
+        if not options and _number(answer) is None:
             return f"{name}: a number is asked for, what came back is {words.article(answer)}."
         return ""
 
@@ -97,17 +97,36 @@ class Prediction:
         wrong = [i for i, (a, b) in enumerate(zip(answers, right, strict=True)) if not _agree(a, b)]
         if not wrong:
             return Result(self.name, RIGHT, self.moral)
-        found = [m for m in self.mistakes if _explains(m.fn(), answers, range(len(right)))]
-        found = found or [m for m in self.mistakes if _explains(m.fn(), answers, wrong)]
-        which = ", ".join(names[i] for i in wrong)
-        score = f"{len(names) - len(wrong)} of {len(names)} hold; not yet: {which}."
-        if len(found) == 1:
-            return Result(self.name, WRONG, f"{score}\n{found[0].message}", found[0].id)
+        score = f"{len(names) - len(wrong)} of {len(names)} hold; not yet: "
+        score += ", ".join(names[i] for i in wrong) + "."
+        found = self._behind(answers, range(len(right))) or self._behind(answers, wrong)
+        if found is not None:
+            return Result(self.name, WRONG, f"{score}\n{found.message}", found.id)
+        if all(_nearly(answers[i], right[i]) for i in wrong):
+            return Result(self.name, WRONG, f"{score}\nThat is close: two decimals are asked for.")
+        for i in wrong:
+            if found := self._behind(answers, [i]):
+                return Result(self.name, WRONG, f"{score}\n{names[i]}: {found.message}", found.id)
         message = f"{score}\nWork it through on paper, or ask torch in a new cell below."
         return Result(self.name, WRONG, message)
 
+    def _behind(self, answers: tuple, positions: Iterable[int]) -> Mistake | None:
+        """The mistake that explains the answers at these positions, if there is just one."""
+        found = [
+            mistake
+            for mistake in self.mistakes
+            if all(_agree(answers[i], mistake.fn()[i]) for i in positions)
+        ]
+        return found[0] if len(found) == 1 else None
+
+
+def _number(answer: object) -> float | None:
+    return float(answer) if isinstance(answer, bool) else as_number(answer)
+
 
 def _plain(answer: object) -> str:
+    if isinstance(answer, bool):
+        return "yes" if answer else "no"
     number = as_number(answer)
     if number is not None:
         return format(number, "g")
@@ -117,8 +136,8 @@ def _plain(answer: object) -> str:
 def _agree(answer: object, right: object) -> bool:
     if isinstance(right, str):
         return _plain(answer) == right
-    return math.isclose(as_number(answer), right, rel_tol=0, abs_tol=_SLACK)
+    return math.isclose(_number(answer), right, rel_tol=0, abs_tol=_SLACK)
 
 
-def _explains(mistaken: tuple, answers: tuple, positions) -> bool:
-    return all(_agree(answers[i], mistaken[i]) for i in positions)
+def _nearly(answer: object, right: object) -> bool:
+    return not isinstance(right, str) and abs(_number(answer) - right) < 0.05

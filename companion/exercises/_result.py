@@ -37,12 +37,13 @@ class Result:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        message = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message))
+        text = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message))
+        message = "".join(f"<p>{line}</p>" for line in text.splitlines())
         case = f"<pre>{html.escape(self.case)}</pre>" if self.case else ""
         return (
             f'<div style="border-left: .25rem solid {_COLORS[self.status]}; padding-left: .8rem">'
             f"<strong>{html.escape(self.name)}: {_HEADS[self.status]}</strong>"
-            f"<p>{message}</p>{case}</div>"
+            f"{message}{case}</div>"
         )
 
 

@@ -40,6 +40,8 @@ def show(value: object, digits: int = 4) -> str:
         return _nested(value.tolist(), digits) + kind
     if isinstance(value, (tuple, list)):
         return "(" + ", ".join(show(part, digits) for part in value) + ")"
+    if isinstance(value, torch.dtype):
+        return str(value)
     return _nested(value, digits)
 
 
@@ -47,7 +49,7 @@ def _nested(value: object, digits: int) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_nested(part, digits) for part in value) + "]"
     if isinstance(value, float):
-        return format(value, f".{digits}g")
+        return format(value + 0.0, f".{digits}g")  # adding 0 turns -0 into 0
     if isinstance(value, (bool, int, str)) or value is None:
         return repr(value)
     return f"a {type(value).__name__}"
@@ -78,10 +80,9 @@ def wrong_type(got: object, expected: object) -> str:
         )
     if isinstance(expected, float):
         if isinstance(got, Tensor):
-            return (
-                f"One number is asked for; what came back is a tensor of shape {shape(got)}. "
-                "Is a sum or a mean missing?"
-            )
+            cause = "Is a sum or a mean missing?" if got.numel() != 1 else "Take it out of that."
+            came = f"what came back is a tensor of shape {shape(got)}"
+            return f"One number is asked for; {came}. {cause}"
         return f"One number is asked for; what came back is {article(got)}."
     if type(got).__module__ == "numpy":
         return (
@@ -106,8 +107,8 @@ def wrong_type(got: object, expected: object) -> str:
         )
     if isinstance(got, (tuple, list)):
         return (
-            f"What came back is {article(got)}, not a tensor. Numbers collected in a list have "
-            "to become one tensor again, and in a way that keeps their gradient."
+            f"What came back is {article(got)}, not a tensor. What was collected one by one has "
+            "to become one tensor again, in a way that keeps the gradient where there is one."
         )
     if inspect.isgenerator(got) or inspect.iscoroutine(got):
         return f"What came back is {article(got)}: was `yield` or `async` meant?"
@@ -156,8 +157,10 @@ def wrong_shape(got: Tensor, expected: Tensor) -> str:
     if got.numel() == expected.numel():
         if have == want[::-1] and len(have) == 2 and 1 not in have:
             return f"{start}: rows and columns have changed places."
-        return f"{start}: the same numbers in another shape. Look up `keepdim` and `squeeze`."
-    if len(have) == 2 and have[0] == have[1] and have[0] in want:
+        if [n for n in have if n > 1] == [n for n in want if n > 1]:
+            return f"{start}: the numbers may be right. Look up `keepdim` and `squeeze`."
+        return f"{start}: as many numbers, and no longer in rows. Look up what a mask selects."
+    if have == (*want, *want):
         return f"{start}: every entry met every other one. Look up broadcasting."
     if len(have) == len(want):
         return f"{start}: was the work done along the wrong dimension?"
@@ -176,13 +179,13 @@ def is_placeholder(error: BaseException | None) -> bool:
 
 def exception(error: BaseException, fn: Callable, solution: Callable, args: tuple) -> str:
     """Type and message of an exception, and a cause found by looking at the arguments."""
-    raised = f"It raised `{type(error).__name__}: {_first_line(error)}`"
-    return f"{raised}. {_cause(error, fn, solution, args)}".replace("`. ", "`.\n", 1)
+    raised = f"{type(error).__name__}: {_first_line(error)}".removesuffix(": ")
+    return f"It raised `{raised}`.\n{_cause(error, fn, solution, args)}"
 
 
 def _first_line(error: BaseException) -> str:
     text = (str(error).strip().splitlines() or [""])[0].replace("`", "'")
-    return text if len(text) <= 160 else text[:157] + "..."
+    return text.rstrip(".") if len(text) <= 160 else text[:157] + "..."
 
 
 def _cause(error: BaseException, fn: Callable, solution: Callable, args: tuple) -> str:
@@ -198,51 +201,78 @@ def _cause(error: BaseException, fn: Callable, solution: Callable, args: tuple) 
         return f"The check calls your function as `{call(solution)}`, so it must take just these."
     if isinstance(error, NameError):
         return "Is that name spelled right, and has the cell that imports or sets it been run?"
-    if "numpy()" in text or "numpy" in text:
-        return "NumPy knows nothing of gradients: stay with torch's functions throughout."
-    if "inplace" in text or "in-place" in text:
-        return (
-            "A tensor was changed in place although its old value is still needed. "
-            "Make a new tensor instead."
-        )
-    if "boolean value of tensor" in text:
-        return (
-            "An `if`, `and`, `max` or `min` of Python got a whole tensor where it can weigh only "
-            "one value. Think of an operation that works on all elements at once."
-        )
-    if (
-        "only one element" in text
-        or "can only convert" in text
-        or "cannot be converted to scal" in text
-    ):
-        return (
-            "A whole batch was turned into one Python number. Functions of `math`, `float()` and "
-            "`.item()` take one element: torch has functions that take them all."
-        )
-    if "must be real number" in text or "must be tensor, not" in text:
-        return "Functions of `math` take numbers, functions of torch take tensors."
-    if "must match" in text or "shapes cannot be multiplied" in text or "size mismatch" in text:
+    if "target" in text and "out of bounds" in text:
+        return "A target names a class that the logits do not have. Should that row take part?"
+    for signs, cause in _CAUSES.items():
+        if any(sign in text for sign in signs):
+            return cause
+    if any(sign in text for sign in _SHAPE_SIGNS):
         return (
             f"Two shapes do not fit. The arguments were {_shapes(solution, args)}: "
             "write the shape after each of your steps beside it."
         )
-    if "index" in text and ("out of" in text or "shape mismatch" in text or "broadcast" in text):
+    if isinstance(error, IndexError) or "index" in text:
         return (
             f"The arguments were {_shapes(solution, args)}: "
             "which of the dimensions does the index run along?"
         )
-    if "dimension out of range" in text:
-        return f"The arguments were {_shapes(solution, args)}: such a dimension is not there."
-    if any(
-        word in text for word in ("dtype", "scalar type", "not implemented for", "long", "int64")
-    ):
+    if any(sign in text for sign in ("dtype", "scalar type", "not implemented for", "long")):
         return (
-            f"The dtypes do not fit: {_dtypes(solution, args)}. "
-            "Which of them has to be converted first?"
+            f"The dtypes do not fit. What came in: {_dtypes(solution, args)}. "
+            "What do your own steps make of them, and which has to be converted?"
         )
     if isinstance(error, AttributeError):
         return "Is that a method of tensors, and is it spelled right?"
     return f"The arguments were {_shapes(solution, args)}."
+
+
+_CAUSES = {
+    ("numpy",): "NumPy knows nothing of gradients: stay with torch's functions throughout.",
+    ("inplace", "in-place"): (
+        "A tensor was changed in place although its old value is still needed. Make a new tensor "
+        "instead."
+    ),
+    ("boolean value of tensor",): (
+        "An `if`, `and`, `max` or `min` of Python got a whole tensor where it can weigh only one "
+        "value. Think of an operation that works on all elements at once."
+    ),
+    ("only one element", "can only convert", "converted to scalar"): (
+        "A whole batch was turned into one Python number. Functions of `math`, `float()` and "
+        "`.item()` take one element: torch has functions that take them all."
+    ),
+    ("math domain error", "math range error"): (
+        "A function of `math` was given a number outside its range: perhaps the logarithm of a "
+        "probability so small that it is stored as 0."
+    ),
+    ("must be real number", "must be tensor, not"): (
+        "Functions of `math` take numbers, functions of torch take tensors."
+    ),
+    ("return_types",): (
+        "One of the two is a pair of values and indices: some of torch's reductions along a "
+        "dimension return both."
+    ),
+    ("must be either a floating point", "floating point or complex"): (
+        "Truth values and whole numbers have no mean and no gradient: which dtype has to be in "
+        "place before that step?"
+    ),
+    ("unexpected keyword",): (
+        "A function was given an argument that it does not know. Is it a function of NumPy that "
+        "met a tensor, or has torch another name for that argument?"
+    ),
+    ("does not require grad",): (
+        "There is no graph to go back through: the arguments come without a gradient here, and "
+        "the answer is meant to be computed directly."
+    ),
+}
+_SHAPE_SIGNS = (
+    "must match",
+    "must be the same",
+    "cannot be multiplied",
+    "size mismatch",
+    "same number of dimensions",
+    "broadcast",
+    "expected input batch_size",
+)
 
 
 def _accepts(fn: Callable, args: tuple) -> bool:
@@ -260,7 +290,7 @@ def _shapes(solution: Callable, args: tuple) -> str:
 
 
 def _dtypes(solution: Callable, args: tuple) -> str:
-    return _named(solution, args, lambda value: f"is {str(value.dtype)[6:]}")
+    return _named(solution, args, lambda value: str(value.dtype)[6:])
 
 
 def _named(solution: Callable, args: tuple, describe: Callable) -> str:
@@ -295,7 +325,7 @@ def relation(got: list[Outcome], expected: list[Outcome], tolerance: float) -> s
     if bool(close(mine, -theirs, tolerance).all()):
         return "Every value has the opposite sign."
     if bool((mine == mine[0]).all()):
-        return "The result is the same whatever the input: which argument is not used?"
+        return "The result is the same whatever the input: are the arguments used?"
     pivot = theirs.abs().argmax()
     factor, offset = mine[pivot] / theirs[pivot], mine[pivot] - theirs[pivot]
     if bool(close(mine, factor * theirs, tolerance).all()):
@@ -327,8 +357,8 @@ def gradient(got: Outcome, expected: Outcome, name: str) -> str:
     if got.gradient is None:
         return (
             f"The value is right, the gradient with respect to `{name}` is missing: was something "
-            "detached? Look up what `.detach()`, `.data`, `.item()`, `torch.no_grad()`, "
-            "`torch.tensor()` and NumPy do to the graph."
+            "detached, or is it a constant? Look up what `.detach()`, `.data`, `.item()`, "
+            "`torch.no_grad()`, `torch.tensor()` and NumPy do to the graph."
         )
     if not bool(got.gradient.isfinite().all()):
         return (

@@ -177,7 +177,7 @@ _SIGMOID = Exercise(
         "three logits": (floats(-1.0, 0.0, 2.0),),
         "two rows of three": (floats([0.5, -0.3, 1.1], [4.0, -2.5, 0.2]),),
         "a square of logits": (floats([1.5, -1.5], [0.7, 3.0]),),
-        "far out": (floats(-30.0, 30.0),),
+        "far out": (floats(-30.0, 30.0, 20.0),),
     },
     shortcuts=("sigmoid", "expit"),
     moral="Odds over odds plus one, written with one exponential: the probability of one side, and "

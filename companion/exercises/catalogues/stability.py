@@ -311,6 +311,10 @@ def ignoring_cross_entropy(logits, target, ignore_index):
 _ROWS = floats([2.0, 0.5, -1.0], [0.1, 1.7, 0.4], [-0.6, 0.9, 1.2], [1.1, -0.3, 0.0])
 
 
+def _all_losses(z, t, i):
+    return F.cross_entropy(z, t.where(t != i, 0), reduction="none")
+
+
 def _kept_sum(z, t, i):
     return F.cross_entropy(z, t, ignore_index=i, reduction="sum")
 
@@ -339,7 +343,9 @@ _IGNORING = Exercise(
             "nan-to-num",
             "The value is right, but when every row is ignored the gradient is NaN: what is "
             "replaced afterwards has already gone wrong. Keep the division from failing instead.",
-            lambda z, t, i: (_kept_sum(z, t, i) / (t != i).sum()).nan_to_num(0.0),
+            lambda z, t, i: ((_all_losses(z, t, i) * (t != i)).sum() / (t != i).sum()).nan_to_num(
+                0.0
+            ),
         ),
         Mistake(
             "divided-by-rows",
@@ -446,8 +452,8 @@ _HALF_SAFE = Exercise(
     mistakes=(
         Mistake(
             "half-throughout",
-            "Everything was computed in the precision that came in, three digits or less. The "
-            "task asks for a float32 number: look up what autocast does with losses.",
+            "The result has the precision of what came in, logits or target: three digits or "
+            "less. A float32 number is asked for: look up what autocast does with losses.",
             lambda z, y: _bce(z, y),
         ),
         Mistake(
