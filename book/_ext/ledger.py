@@ -7,7 +7,7 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-VERDICTS = ("true", "true if", "false", "outdated")
+LABELS = {"true": "True", "true if": "True if …", "false": "False", "outdated": "Outdated"}
 
 
 class Claim(SphinxDirective):
@@ -20,7 +20,7 @@ class Claim(SphinxDirective):
     required_arguments = 1
     has_content = True
     option_spec = {  # noqa: RUF012
-        "verdict": lambda verdict: directives.choice(verdict, VERDICTS),
+        "verdict": lambda verdict: directives.choice(verdict, tuple(LABELS)),
         "shown": directives.unchanged_required,
     }
 
@@ -31,8 +31,8 @@ class Claim(SphinxDirective):
         claim = nodes.container(ids=[f"claim-{self.arguments[0]}"], classes=["claim", style])
         self.state.nested_parse(self.content, self.content_offset, claim)
         claim[0]["classes"].append("claim-text")
-        badge = nodes.inline("", verdict.replace("true if", "true if …"), classes=["verdict"])
-        claim.insert(1, nodes.paragraph("", "", badge, classes=["claim-verdict"]))
+        badge = nodes.inline("", LABELS[verdict], classes=["verdict"])
+        claim[1][:0] = [badge, nodes.Text(". ")]
         claim += nodes.paragraph("", "Shown in ", *self._chapters(), nodes.Text("."))
         claim[-1]["classes"].append("claim-shown")
         return [claim]

@@ -166,11 +166,12 @@
     byId("chooser-answer").replaceChildren(list, code);
   }
 
+  /* The key, the name in the table, and the name in the chart. */
   const WAYS = [
-    ["byHand", "−y·log(p) − (1−y)·log(1−p), by hand"],
-    ["bceLoss", "BCELoss(sigmoid(z))"],
-    ["bceWithLogits", "BCEWithLogitsLoss(z)"],
-    ["crossEntropy", "CrossEntropyLoss on (0, z)"],
+    ["byHand", "−y·log(p) − (1−y)·log(1−p)", "by hand"],
+    ["bceLoss", "BCELoss(sigmoid(z))", "BCELoss of the sigmoid"],
+    ["bceWithLogits", "BCEWithLogitsLoss(z)", "BCEWithLogitsLoss"],
+    ["crossEntropy", "CrossEntropyLoss on (0, z)", "CrossEntropyLoss"],
   ];
 
   function showBinary() {
@@ -202,7 +203,7 @@
     }
     parts.push(`<text x="${(left + right) / 2}" y="296" text-anchor="middle">logit z</text>`);
     parts.push(`<text x="${left + 8}" y="${top + 12}">loss</text>`);
-    for (const [key] of WAYS.slice(0, 3).reverse()) {
+    WAYS.slice(0, 3).reverse().forEach(([key, , name], i) => {
       let path = "";
       for (let value = -20; value <= 20; value += 0.25) {
         const loss = binary(value, y)[key].loss;
@@ -210,8 +211,9 @@
         if (drawn) path += `${path.endsWith("|") || !path ? "M" : "L"}${x(value)} ${height(loss)}`;
         else if (path && !path.endsWith("|")) path += "|";
       }
-      parts.push(`<path class="curve ${key}" d="${path.replaceAll("|", "")}"/>`);
-    }
+      parts.push(`<path class="${key}" d="${path.replaceAll("|", "")} M${x(-6)} ${30 + 24 * i}h36"/>`);
+      parts.push(`<text x="${x(-3)}" y="${35 + 24 * i}">${name}</text>`);
+    });
     parts.push(`<path class="marker" d="M${x(z)} ${top}V${bottom}"/>`);
     svg.innerHTML = parts.join("");
   }
