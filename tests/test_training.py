@@ -151,10 +151,11 @@ class Modes(nn.Module):
         return self.linear(inputs)
 
 
-def test_modes_while_training_and_afterwards():
+@pytest.mark.parametrize("validation", [None, loader(4)], ids=["alone", "validated"])
+def test_modes_while_training_and_afterwards(validation):
     model = Modes().eval()
-    run(model, loader(8), loader(4), epochs=2)
-    epoch = [(True, True)] * 2 + [(False, False)]
+    run(model, loader(8), validation, epochs=2)
+    epoch = [(True, True)] * 2 + [(False, False)] * (validation is not None)
     assert model.calls == epoch * 2
     assert not model.training
     assert torch.is_grad_enabled()
