@@ -1,0 +1,526 @@
+"""Rules on what made the output and what the loss takes it for."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from . import case as ask
+from . import graph
+from .case import Case
+from .codes import finding
+from .graph import Producer, Use
+from .report import Finding
+from .trace import Call
+
+_NAMES = {
+    "softmax": "softmax",
+    "log_softmax": "log_softmax",
+    "sigmoid": "sigmoid",
+    "log_sigmoid": "logsigmoid",
+    "tanh": "tanh",
+    "relu": "ReLU",
+    "soft_relu": "a ReLU-like activation",
+    "batch_norm": "batch normalisation",
+    "layer_norm": "layer normalisation",
+    "dropout": "dropout",
+    "step": "a step function",
+}
+
+
+def softmax_floor(classes: int) -> float:
+    """Return the least that cross-entropy can be when softmax has been applied before it.
+
+    The best scores are 1 for the label and 0 for the others.
+    """
+    return math.log(math.e + classes - 1) - 1
+
+
+def double_activation(case: Case) -> Iterator[Finding]:
+    """An activation before a loss that applies its own."""
+    for use in case.uses:
+        made, twice = use.producer, None
+        if use.kind in ("softmax", "sigmoid") and made.bounded:
+            twice = _twice(case, use)
+        if twice is not None:
+            yield twice
+    for call in case.calls:
+        guess = _probabilities_by_value(case, call)
+        if guess is not None:
+            yield guess
+
+
+def _twice(case: Case, use: Use) -> Finding | None:
+    made, taker = use.producer, _taker(case, use)
+    origin = _origin(made)
+    if use.kind == "softmax" and made.kind == "log_softmax":
+        if _same_dim(use, made):
+            return finding(
+                "DOUBLE_ACTIVATION",
+                "note",
+                "log_softmax is applied twice, which changes nothing",
+                f"{origin}; {taker} applies it again, and the log-softmax of a log-softmax is "
+                "itself.",
+                "Drop one of the two: logits with cross_entropy, or log_softmax with nll_loss.",
+                "Cross-entropy",
+            )
+        return None
+    if use.kind == "softmax" and made.kind in ("softmax", "sigmoid"):
+        classes = _classes_of(case, use)
+        floor = f"{softmax_floor(classes):.4f} for {classes} classes" if classes else "a floor"
+        return finding(
+            "DOUBLE_ACTIVATION",
+            "certain",
+            f"{_NAMES[made.kind]} is applied before a loss that applies softmax itself",
+            f"{origin}, and {taker} takes its softmax: all scores lie between 0 and 1, so the "
+            f"loss cannot fall below {floor}{case.here}.",
+            _drop(made, "output.softmax(dim=1)"),
+            "Cross-entropy",
+        )
+    if use.kind == "softmax" and made.kind == "log_sigmoid":
+        return finding(
+            "DOUBLE_ACTIVATION",
+            "suspicion",
+            "logsigmoid is applied before a loss that applies softmax itself",
+            f"{origin}, and {taker} takes its softmax: no score can exceed 0.",
+            _drop(made, "output.softmax(dim=1)"),
+            "Cross-entropy",
+        )
+    if use.kind == "sigmoid" and made.kind in ("sigmoid", "softmax"):
+        return finding(
+            "DOUBLE_ACTIVATION",
+            "certain",
+            f"{_NAMES[made.kind]} is applied before a loss that applies sigmoid itself",
+            f"{origin}, and {taker} takes its sigmoid: of values between 0 and 1 that is between "
+            f"0.5000 and 0.7311, so an element costs at least {math.log1p(math.exp(-1)):.4f} "
+            f"where the target is 1, and {math.log(2):.4f} where it is 0{case.here}.",
+            _drop(made, "torch.sigmoid(output)"),
+            "Binary cross-entropy",
+        )
+    if use.kind == "sigmoid" and made.kind in ("log_softmax", "log_sigmoid"):
+        return finding(
+            "DOUBLE_ACTIVATION",
+            "certain",
+            f"{_NAMES[made.kind]} is applied before a loss that applies sigmoid itself",
+            f"{origin}: no value exceeds 0, and the sigmoid in {taker} turns that into at most "
+            f"0.5, so a target of 1 costs at least {math.log(2):.4f}{case.here}.",
+            _drop(made, "torch.sigmoid(output)"),
+            "Binary cross-entropy",
+        )
+    return None
+
+
+def _probabilities_by_value(case: Case, call: Call) -> Finding | None:
+    """Probabilities where logits belong, told from their values alone."""
+    given = call.input
+    if call.contract.takes != "logits" or not isinstance(given, Tensor):
+        return None
+    made = graph.producer(given.grad_fn, case.bridge)
+    if made.kind not in ("leaf", "other") or made.scale != 1.0:
+        return None
+    dim = ask.class_dim(given)
+    if call.contract.over == "classes" and given.ndim:
+        classes = given.shape[dim]
+        if ask.sums_to_one(given, dim):
+            return finding(
+                "DOUBLE_ACTIVATION",
+                "suspicion",
+                f"{call.name} takes logits, and these values look like probabilities",
+                f"every row of the {ask.shape(given)} values adds up to 1 and none leaves [0, 1]; "
+                f"softmax of a softmax cannot bring the loss below {softmax_floor(classes):.4f} "
+                f"for {classes} classes{case.here}.",
+                "Return the logits from the model; output.softmax(dim=1) where you want "
+                "probabilities.",
+                "Cross-entropy",
+            )
+    elif call.contract.over == "elements" and given.numel() >= 200:
+        low, high = ask.span(given)
+        if 0 <= low < 0.1 and 0.9 < high <= 1:
+            return finding(
+                "DOUBLE_ACTIVATION",
+                "suspicion",
+                f"{call.name} takes logits, and these values look like probabilities",
+                f"{given.numel()} values fill [{low:.4f}, {high:.4f}] and none leaves [0, 1].",
+                "Return the logits from the model; torch.sigmoid(output) where you want "
+                "probabilities.",
+                "Binary cross-entropy",
+            )
+    return None
+
+
+def bounded_logits(case: Case) -> Iterator[Finding]:
+    """Logits that cannot take every value: ReLU, tanh, a norm or dropout at the very end."""
+    for use in case.uses:
+        made = use.producer
+        if use.kind not in ("softmax", "sigmoid") or not made.bounded:
+            continue
+        if made.kind in ("relu", "soft_relu", "tanh", "batch_norm", "layer_norm", "dropout"):
+            yield _bounded(case, use)
+
+
+def _bounded(case: Case, use: Use) -> Finding:
+    made, taker = use.producer, _taker(case, use)
+    name, level = _NAMES[made.kind], "suspicion"
+    if made.kind == "relu" and use.kind == "sigmoid":
+        level = "certain"
+        effect = (
+            "no logit is below 0, so no probability is below 0.5: the answer is never no, and a "
+            f"target of 0 costs at least {math.log(2):.4f}"
+        )
+    elif made.kind in ("relu", "soft_relu"):
+        effect = f"{_zeros(case)}the scores are cut off from below, where the gradient ends"
+    elif made.kind == "tanh":
+        classes = _classes_of(case, use) if use.kind == "softmax" else 2
+        least = (
+            math.log1p(((classes or 2) - 1) * math.exp(-2))
+            if use.kind == "softmax"
+            else (math.log1p(math.exp(-1)))
+        )
+        effect = f"logits between -1 and 1 cannot bring the loss below {least:.4f}"
+    elif made.kind == "dropout":
+        effect = f"{_zeros(case)}scores are erased at random, the label's own among them"
+    else:
+        effect = "every batch is brought to the same spread, whatever the model is sure of"
+    return finding(
+        "BOUNDED_LOGITS",
+        level,
+        f"the last step before the loss is {name}, and logits should be free",
+        f"{_origin(made)}, and {taker} takes it for logits: {effect}{case.here}.",
+        "End the model with the linear layer; move the activation before it.",
+        "Logits and probabilities",
+    )
+
+
+def _zeros(case: Case) -> str:
+    if not isinstance(case.output, Tensor):
+        return ""
+    zeros, count = int((case.output == 0).sum()), case.output.numel()
+    return f"{zeros} of {count} values are exactly 0; " if zeros else ""
+
+
+def not_log_probs(case: Case) -> Iterator[Finding]:
+    """Something else where the loss wants log-probabilities."""
+    for call in case.calls:
+        given = call.input
+        if call.contract.takes != "log_probs" or not isinstance(given, Tensor):
+            continue
+        if not given.is_floating_point() or not given.ndim or not given.numel():
+            continue
+        made = graph.producer(given.grad_fn, case.bridge)
+        if made.scale != 1.0:
+            continue
+        low, high = ask.span(given)
+        dims = [ask.class_dim(given)] if call.name == "nll_loss" else range(given.ndim)
+        if any(ask.is_log_distribution(given, dim) for dim in dims):
+            continue
+        # Scores that were meant as logs, but normalised over another dimension: WRONG_DIM.
+        if made.kind == "log_softmax":
+            continue
+        positive = high > 1e-3
+        if made.kind in ("softmax", "sigmoid"):
+            level, what = "certain", f"{call.name} takes log-probabilities and gets probabilities"
+        elif (positive and made.kind != "other") or made.kind in (
+            "linear",
+            "relu",
+            "soft_relu",
+            "tanh",
+            "batch_norm",
+            "log_sigmoid",
+        ):
+            level, what = "certain", f"{call.name} takes log-probabilities and gets other values"
+        elif positive or made.kind == "leaf":
+            level, what = "suspicion", f"{call.name} takes log-probabilities, and these look raw"
+        else:
+            continue
+        total = ask.rows(given, dims[-1]).exp().sum(dims[-1]).mean().item()
+        fact = f"{_origin(made)}; " if made.node is not None else ""
+        yield finding(
+            "NOT_LOG_PROBS",
+            level,
+            what,
+            f"{fact}values from {low:.4g} to {high:.4g}, whose exponentials add up to {total:.4g} "
+            f"instead of 1 on average: the loss has no lower bound{case.here}.",
+            _log_mend(call, made),
+            "Cross-entropy",
+        )
+
+
+def _log_mend(call: Call, made: Producer) -> str:
+    if made.kind == "sigmoid" or made.kind == "log_sigmoid":
+        return "Return the logits and use F.cross_entropy(output, target)."
+    if call.name == "kl_div":
+        return "F.kl_div(output.log_softmax(dim=1), target, reduction='batchmean') on logits"
+    if made.kind == "softmax":
+        return "F.cross_entropy(logits, target); or log_softmax in place of softmax"
+    return "F.cross_entropy(output, target); or F.nll_loss(output.log_softmax(dim=1), target)"
+
+
+def logits_for_probs(case: Case) -> Iterator[Finding]:
+    """Raw scores where the loss wants probabilities."""
+    seen = False
+    for call in case.calls:
+        given = call.input
+        if call.contract.takes != "probs" or not isinstance(given, Tensor) or not given.numel():
+            continue
+        made = graph.producer(given.grad_fn, case.bridge)
+        low, high = ask.span(given)
+        outside = low < 0 or high > 1
+        raw = made.kind in ("linear", "relu", "soft_relu", "tanh", "batch_norm") and (
+            made.scale == 1.0 and "Clamp" not in " ".join(made.through)
+        )
+        if not (outside or raw or made.kind in ("log_softmax", "log_sigmoid")):
+            continue
+        seen = True
+        yield _raw_scores(case, call.name, made, low, high, "certain" if outside else "suspicion")
+    if seen:
+        return
+    for use in case.uses:
+        made = use.producer
+        if use.kind != "log" or made.scale != 1.0 or not isinstance(case.output, Tensor):
+            continue
+        low, high = ask.span(case.output)
+        if made.kind in ("linear", "relu", "soft_relu", "tanh", "leaf") and not made.inside:
+            if low < 0 or high > 1:
+                yield _raw_scores(case, "the logarithm in the criterion", made, low, high)
+                return
+        elif made.kind in ("log_softmax", "log_sigmoid"):
+            yield _raw_scores(case, "the logarithm in the criterion", made, low, high)
+            return
+
+
+def _raw_scores(
+    case: Case, taker: str, made: Producer, low: float, high: float, level: str = "certain"
+) -> Finding:
+    fact = f"{_origin(made)}; " if made.node is not None else ""
+    return finding(
+        "LOGITS_FOR_PROBS",
+        level,
+        f"{taker} takes probabilities and gets raw scores",
+        f"{fact}values from {low:.4g} to {high:.4g}, where probabilities lie between 0 and 1"
+        f"{case.here}.",
+        "F.binary_cross_entropy_with_logits(output, target), or torch.sigmoid(output) before it",
+        "Binary cross-entropy",
+    )
+
+
+def one_class(case: Case) -> Iterator[Finding]:
+    """A softmax over one single score, which is always 1."""
+    for call in case.calls:
+        given = call.input
+        if call.contract.over != "classes" or call.name in ("kl_div", "ctc_loss"):
+            continue
+        if isinstance(given, Tensor) and given.ndim and given.shape[ask.class_dim(given)] == 1:
+            yield _one_class(case, f"{call.name} sees one column, shape {ask.shape(given)}")
+            return
+    made = case.producer
+    for node in [made.node, *(use.node for use in case.uses)]:
+        if node is None or graph.operation(node) not in ("Softmax", "LogSoftmax"):
+            continue
+        result, dim = graph.saved(node, "result"), graph.saved(node, "dim")
+        if not isinstance(result, Tensor) or dim is None or result.ndim < 2:
+            continue
+        if result.shape[dim] == 1 and dim % result.ndim != 0 and result.numel() > 1:
+            yield _one_class(case, f"softmax over a dimension of size 1, shape {ask.shape(result)}")
+            return
+
+
+def _one_class(case: Case, fact: str) -> Finding:
+    return finding(
+        "ONE_CLASS",
+        "certain",
+        "there is one score to choose from, and softmax of one score is always 1",
+        f"{fact}: the loss is 0 and the gradient 0, whatever the model says{case.here}.",
+        "nn.BCEWithLogitsLoss() with float targets of the output's shape; or nn.Linear(…, 2)",
+        "Binary heads",
+    )
+
+
+def wrong_dim(case: Case) -> Iterator[Finding]:
+    """Softmax over another dimension than the classes'."""
+    expected = _expected_dim(case)
+    if expected is not None:
+        for use in case.uses:
+            direct = not use.producer.inside and set(use.producer.through) <= {"Clone", "ToCopy"}
+            ndim = case.output.ndim
+            if use.kind == "softmax" and direct and isinstance(use.dim, int):
+                dim = use.dim % ndim
+                if dim != expected and not _one_hot_along(case.target, dim):
+                    yield _wrong_dim(case, "certain", dim, expected, "the criterion's softmax")
+                    return
+        found = _normalised_elsewhere(case.output, case.producer, expected)
+        if found is not None:
+            yield _wrong_dim(case, found[0], found[1], expected, "the softmax of the model")
+            return
+    for call in case.calls:
+        given = call.input
+        if call.contract.over != "classes" or not isinstance(given, Tensor) or given.ndim < 2:
+            continue
+        if call.name in ("kl_div", "ctc_loss") or not given.is_floating_point():
+            continue
+        made = graph.producer(given.grad_fn, case.bridge)
+        found = _normalised_elsewhere(given, made, 1)
+        if found is not None:
+            yield _wrong_dim(case, found[0], found[1], 1, f"the softmax before {call.name}")
+            return
+
+
+def _expected_dim(case: Case) -> int | None:
+    """Return where the classes are, as the target tells it."""
+    if not case.simple or not case.output.is_floating_point() or case.output.ndim < 1:
+        return None
+    if case.classes is not None:
+        return 1 if case.classes > 1 else None
+    if case.elementwise:
+        dims = [dim for dim in range(1, case.target.ndim) if _one_hot_along(case.target, dim)]
+        return dims[0] if len(dims) == 1 else None
+    return None
+
+
+def _one_hot_along(target: Tensor, dim: int) -> bool:
+    if target.ndim <= dim or target.shape[dim] < 2:
+        return False
+    return bool(((target.double().sum(dim) - 1).abs() < 1e-3).all())
+
+
+def _normalised_elsewhere(values: Tensor, made: Producer, expected: int) -> tuple[str, int] | None:
+    """Return (level, dimension) where values are normalised over another dimension."""
+    if made.scale != 1.0 or made.kind not in ("softmax", "log_softmax", "leaf", "other"):
+        return None
+    dim = graph.saved(made.node, "dim") if made.node is not None else None
+    if values.shape[0] == 1 and dim == 0 and set(made.through) <= {"Clone", "ToCopy"}:
+        return "certain", 0
+    is_normal = ask.is_log_distribution if made.kind == "log_softmax" else ask.sums_to_one
+    if is_normal(values, expected):
+        return None
+    for other in range(values.ndim):
+        if other == expected or values.shape[other] < 2 or not is_normal(values, other):
+            continue
+        if made.kind in ("softmax", "log_softmax"):
+            return "certain", other
+        # Without a graph: few numbers can add up to 1 by chance, many rows cannot.
+        return ("suspicion", other) if values.numel() >= 8 else None
+    return None
+
+
+def _wrong_dim(case: Case, level: str, dim: int, expected: int, who: str) -> Finding:
+    where = "the batch" if dim == 0 else f"dimension {dim}"
+    return finding(
+        "WRONG_DIM",
+        level,
+        f"softmax is taken over {where} instead of the classes",
+        f"{who} adds up to 1 along dimension {dim} of {ask.shape(case.output)}; the classes are "
+        f"in dimension {expected}.",
+        f"softmax(dim={expected}), or logits and a loss that applies it: "
+        "F.cross_entropy(logits, target)",
+        "Cross-entropy",
+    )
+
+
+def class_order(case: Case) -> Iterator[Finding]:
+    """Classes that are not in dimension 1, told from the units of the last layer."""
+    softmaxed = any(call.contract.over == "classes" for call in case.calls) or any(
+        use.kind == "softmax" and use.dim == 1 for use in case.uses
+    )
+    if case.classes is None or case.classes < 2 or not softmaxed:
+        return
+    # A two-dimensional output that was never reshaped has its classes where they belong.
+    moves = set(case.producer.through) - {"Clone", "ToCopy"}
+    if case.output.ndim == 2 and not moves:
+        return
+    units = case.unit_map
+    if units is None or int(units.max()) + 1 != case.classes:
+        return
+    if _varies_only_along(units, 1):
+        return
+    homes = [dim for dim in range(units.ndim) if dim != 1 and _varies_only_along(units, dim)]
+    if homes:
+        fact = f"the last layer's {case.classes} units lie along dimension {homes[0]}, not 1"
+        mend = f"output.movedim({homes[0]}, 1)"
+    elif bool((units == units.flatten()[0]).all()):
+        return
+    else:
+        column = units.select(1, 0)
+        number = len(torch.unique(column))
+        if number < 2:
+            return
+        fact = f"scores for class 0 come from {number} different units of the last layer"
+        mend = "Move dimensions with permute or movedim; view and reshape only relabel them."
+    yield finding(
+        "CLASS_DIM",
+        "certain",
+        "the scores of the classes are not in dimension 1, where the loss looks for them",
+        f"output of shape {ask.shape(case.output)}: {fact}.",
+        mend,
+        "BCE or CE",
+    )
+
+
+def _varies_only_along(units: Tensor, dim: int) -> bool:
+    """Whether each position along ``dim`` belongs to one unit, and each to another."""
+    line = units.movedim(dim, 0).flatten(1)
+    if line.shape[0] < 2 or not bool((line == line[:, :1]).all()):
+        return False
+    return len(torch.unique(line[:, 0])) == line.shape[0]
+
+
+# Words
+
+
+def _taker(case: Case, use: Use) -> str:
+    """Return the name of what consumes the output."""
+    operation = graph.operation(use.node)
+    named = {
+        "BinaryCrossEntropyWithLogits": ("binary_cross_entropy_with_logits",),
+        "LogSoftmax": ("cross_entropy",),
+        "LogSigmoid": ("multilabel_soft_margin_loss",),
+    }.get(operation, ())
+    for call in case.calls:
+        if call.name in named:
+            return call.name
+    return {"softmax": "the criterion's softmax", "sigmoid": "the criterion's sigmoid"}.get(
+        use.kind, "the criterion"
+    )
+
+
+def _origin(made: Producer) -> str:
+    """Return what made the values, as the graph tells it."""
+    name = _NAMES.get(made.kind)
+    if name is None:
+        name = "a linear layer" if made.kind == "linear" else "an operation"
+    who = "inside the criterion " if made.inside else ""
+    node = f" ({made.name})" if made.name else ""
+    return f"{who}the values come from {name}{node}"
+
+
+def _drop(made: Producer, instead: str) -> str:
+    if made.inside:
+        return f"Drop the {_NAMES[made.kind]} in the criterion."
+    return f"Return the logits from the model; {instead} where you want probabilities."
+
+
+def _same_dim(use: Use, made: Producer) -> bool:
+    first, second = use.dim, graph.saved(made.node, "dim")
+    if first is None or second is None or set(made.through) - {"Clone", "ToCopy"}:
+        return True
+    result = graph.saved(use.node, "result")
+    ndim = result.ndim if isinstance(result, Tensor) else 2
+    return first % ndim == second % ndim
+
+
+def _classes_of(case: Case, use: Use) -> int | None:
+    result = graph.saved(use.node, "result")
+    if isinstance(result, Tensor) and isinstance(use.dim, int):
+        return result.shape[use.dim]
+    return case.classes
+
+
+RULES = (
+    double_activation,
+    bounded_logits,
+    not_log_probs,
+    logits_for_probs,
+    one_class,
+    wrong_dim,
+    class_order,
+)

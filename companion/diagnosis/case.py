@@ -1,0 +1,342 @@
+"""The evidence that the rules look at: the triple, one recorded call, and questions to the loss."""
+
+import functools
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import graph, trace
+from .graph import Bridge, Producer, Use
+from .sandbox import Sandbox, tensors_in, tree_map
+
+_SAMPLE_ELEMENTS = 2**16
+_ASKED_ELEMENTS = 2**20
+_SMALL_BATCH = 32
+_MAP_ELEMENTS = 2**24
+
+
+class Case:
+    """One criterion with its output and target, and all that was learned by calling it.
+
+    The criterion only ever sees copies. ``loss`` and the graph below it belong to those copies;
+    ``bridge`` joins them to the graph of the user's own output, which is read and never run.
+    """
+
+    def __init__(
+        self,
+        criterion: Callable,
+        output: Any,
+        target: Any,
+        model: nn.Module | None = None,
+        inputs: Any = None,
+        predict: Callable | None = None,
+        batches: Iterable | None = None,
+    ) -> None:
+        """Call the criterion once, on copies, and record what it does."""
+        self.criterion = trace.unwrapped(criterion)
+        self.output, self.target = output, target
+        self.model, self.inputs, self.predict = model, inputs, predict
+        self.batches = usable_batches(batches)
+        self.sandbox = Sandbox(self.criterion, predict)
+        self.unchecked: list[str] = []
+        self.rerun: ModelRun | None = None
+        if isinstance(model, nn.Module) and inputs is not None:
+            self.rerun = run_model(model, inputs, self)
+        self._call_once()
+
+    def _call_once(self) -> None:
+        self.bridge = Bridge()
+        self.leaves: list[Tensor] = []
+        given = tree_map(self._copy, self.output)
+        target = tree_map(lambda tensor: tensor.detach().clone(), self.target)
+        self.given, self.given_target = given, target
+        answer, fault = self.sandbox.call(trace.record, self.criterion, given, target)
+        result, seen, error = answer or (None, trace.Trace(), fault)
+        self.result, self.trace, self.error = result, seen, error
+        self.loss = result if isinstance(result, Tensor) else None
+        named = trace.by_name(self.criterion, given, target)
+        self.calls = list(seen.calls) or ([named] if named else [])
+        self.uses: list[Use] = []
+        if self.loss is not None and self.loss.grad_fn is not None:
+            self.uses = list(graph.uses(self.loss.grad_fn, self.bridge))
+
+    def _copy(self, tensor: Tensor) -> Tensor:
+        copy = tensor.detach().clone()
+        if not tensor.is_floating_point():
+            return copy
+        copy.requires_grad_()
+        self.leaves.append(copy)
+        self.bridge.add(copy, self._origin(tensor))
+        # No leaf itself: the criterion may write into it, as it may into the user's output.
+        with torch.inference_mode(False), torch.enable_grad():
+            return copy.clone()
+
+    def _origin(self, tensor: Tensor):
+        """Return the node that made a tensor: its own, or that of the model run again."""
+        if tensor.grad_fn is not None:
+            return tensor.grad_fn
+        again = self.rerun.output if self.rerun else None
+        if tensor is self.output and isinstance(again, Tensor) and again.shape == tensor.shape:
+            return again.grad_fn
+        return None
+
+    # What is at hand
+
+    @functools.cached_property
+    def simple(self) -> bool:
+        """Whether output and target are one tensor each."""
+        return isinstance(self.output, Tensor) and isinstance(self.target, Tensor)
+
+    @functools.cached_property
+    def producer(self) -> Producer:
+        """What made the output."""
+        if not isinstance(self.output, Tensor):
+            return Producer("other")
+        return graph.producer(self._origin(self.output), Bridge())
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether it is known what made the output."""
+        return self.producer.node is not None
+
+    @functools.cached_property
+    def pure(self) -> trace.Call | None:
+        """The call that is the whole loss: the criterion is torch's own, or hands on its result."""
+        for call in self.calls:
+            if call.result is not None and call.result is self.loss:
+                return call
+        return next((call for call in self.calls if call.derived), None)
+
+    @functools.cached_property
+    def here(self) -> str:
+        """The loss as the end of a sentence, where it is one number."""
+        if self.loss is None or self.loss.numel() != 1 or self.loss.is_complex():
+            return ""
+        return f"; here it is {float(self.loss):.4f}"
+
+    @functools.cached_property
+    def classes(self) -> int | None:
+        """The number of classes, where the target holds one class index for each place."""
+        if not (self.simple and is_index(self.target) and self.output.is_floating_point()):
+            return None
+        shape = self.output.shape
+        if len(shape) == self.target.ndim + 1 and shape[:1] + shape[2:] == self.target.shape:
+            return shape[1]
+        return None
+
+    @functools.cached_property
+    def swapped(self) -> bool:
+        """Whether output and target stand in each other's place."""
+        # A divergence may be asked for in either direction.
+        if any(call.swapped and call.name != "kl_div" and self._bare(call) for call in self.calls):
+            return True
+        if not self.simple:
+            return False
+        output, target = self.output, self.target
+        if target.grad_fn is not None and not output.requires_grad:
+            return True
+        return is_index(output) and target.is_floating_point() and target.ndim > output.ndim
+
+    def _bare(self, call: trace.Call) -> bool:
+        """Whether the input of a swapped call holds the target's values, not a function of them."""
+        given, target = call.input, self.target
+        if not (isinstance(given, Tensor) and isinstance(target, Tensor)):
+            return False
+        if given.numel() != target.numel():
+            return False
+        return torch.equal(given.detach().flatten(), target.flatten().to(given.dtype))
+
+    @functools.cached_property
+    def elementwise(self) -> bool:
+        """Whether output and target are tensors of one shape, the target between 0 and 1."""
+        if not (self.simple and self.output.shape == self.target.shape and self.target.numel()):
+            return False
+        low, high = span(self.target)
+        return low >= 0 and high <= 1
+
+    @functools.cached_property
+    def unit_map(self) -> Tensor | None:
+        """Which unit of the last layer made each element of the output; None where unknown."""
+        output = self.output if isinstance(self.output, Tensor) else None
+        if output is not None and output.grad_fn is None:
+            again = self.rerun.output if self.rerun else None
+            output = again if isinstance(again, Tensor) else None
+        if output is None or output.numel() > _MAP_ELEMENTS or output.ndim < 2:
+            return None
+        bias = graph.last_bias(output.grad_fn)
+        if bias is None:
+            return None
+        try:
+            return graph.unit_map(output, bias)
+        except RuntimeError:  # the graph was freed by a backward pass
+            return None
+
+    @functools.cached_property
+    def gradient(self) -> Tensor | None:
+        """The gradient of the loss at the output; None where there is none."""
+        if self.loss is None or len(self.leaves) != 1 or not self.loss.requires_grad:
+            return None
+
+        def pull() -> Tensor | None:
+            total = self.loss if self.loss.ndim == 0 else self.loss.sum()
+            return torch.autograd.grad(total, self.leaves[0], retain_graph=True, allow_unused=True)[
+                0
+            ]
+
+        return self.sandbox.call(pull)[0]
+
+    # Questions to the criterion
+
+    @functools.cached_property
+    def small(self) -> tuple[Tensor, Tensor] | None:
+        """A part of the batch, at most 32 samples spread over it, on which to ask questions."""
+        if not self.simple or not self.output.is_floating_point() or not self.output.ndim:
+            return None
+        output, target = self.output.detach(), self.target.detach()
+        count = output.shape[0]
+        if target.ndim and target.shape[0] == count and count > _SMALL_BATCH:
+            chosen = torch.linspace(0, count - 1, _SMALL_BATCH, device=output.device).long()
+            part = output[chosen], target[chosen.to(target.device)]
+            if self.ask(*part) is not None:
+                return part
+        return (output, target) if output.numel() <= _ASKED_ELEMENTS else None
+
+    def ask(self, output: Tensor, target: Tensor) -> float | None:
+        """Return what the criterion gives for other tensors (the mean, where it is not scalar)."""
+        result, error = self.sandbox.call(self.criterion, output.clone(), target.clone())
+        if error is not None or not isinstance(result, Tensor | float | int):
+            return None
+        value = result.detach().double().mean() if isinstance(result, Tensor) else result
+        return float(value)
+
+    def slope(self, output: Tensor, target: Tensor) -> Tensor | None:
+        """Return the gradient of the criterion at another output."""
+
+        def pull() -> Tensor | None:
+            leaf = output.detach().clone().requires_grad_()
+            result = self.criterion(leaf.clone(), target.clone())
+            return torch.autograd.grad(result.mean(), leaf, allow_unused=True)[0]
+
+        return self.sandbox.call(pull)[0]
+
+    @functools.cached_property
+    def repeats(self) -> bool:
+        """Whether the criterion answers the same question twice alike."""
+        if self.small is None:
+            return False
+        first, second = self.ask(*self.small), self.ask(*self.small)
+        return first is not None and first == second
+
+
+class ModelRun:
+    """A copy of the model, run once on the inputs with the gradient on."""
+
+    def __init__(self, model: nn.Module, output: Any) -> None:
+        """Keep the copy and what it gave."""
+        self.model = model
+        self.output = output
+
+
+def run_model(model: nn.Module, inputs: Any, case: Case) -> ModelRun | None:
+    """Run a deep copy of the model; its buffers, gradients and counters are not the user's."""
+
+    def run() -> ModelRun:
+        twin = deepcopy(model)
+        given = tree_map(lambda tensor: tensor.detach().clone(), inputs)
+        return ModelRun(twin, twin(*given) if isinstance(given, tuple) else twin(given))
+
+    done, error = case.sandbox.call(run)
+    if error is not None:
+        case.unchecked.append(f"the model: a copy of it did not run ({describe(error)})")
+    return done
+
+
+def usable_batches(batches: Iterable | None) -> list[tuple[Tensor, Tensor]]:
+    """Return at most 64 pairs of tensors; a one-way iterator is left alone."""
+    if not isinstance(batches, list | tuple):
+        return []
+    pairs = [pair for pair in batches[:64] if isinstance(pair, list | tuple) and len(pair) == 2]
+    return [pair for pair in pairs if all(isinstance(one, Tensor) for one in pair)]
+
+
+# Small questions to tensors
+
+
+def is_index(target: Any) -> bool:
+    """Whether a tensor holds whole numbers of an integer type (bool is none)."""
+    if not isinstance(target, Tensor):
+        return False
+    whole = not (target.is_floating_point() or target.is_complex())
+    return whole and target.dtype is not torch.bool
+
+
+def span(tensor: Tensor) -> tuple[float, float]:
+    """Return the least and the greatest value; (0, 0) for an empty tensor, NaN where one is."""
+    if not tensor.numel():
+        return 0.0, 0.0
+    values = tensor.detach()
+    low, high = (values.to(torch.uint8) if values.dtype is torch.bool else values).aminmax()
+    return float(low), float(high)
+
+
+def rows(tensor: Tensor, dim: int = 1) -> Tensor:
+    """Return the values in float64; of a large tensor a part that is whole along ``dim``."""
+    values = tensor.detach()
+    others = [size if place != dim % values.ndim else 0 for place, size in enumerate(values.shape)]
+    if others and values.numel() > _SAMPLE_ELEMENTS:
+        place = max(range(values.ndim), key=others.__getitem__)
+        step = -(-values.numel() // _SAMPLE_ELEMENTS)
+        if others[place] > 1:
+            values = values[(slice(None),) * place + (slice(None, None, step),)]
+    return values.double()
+
+
+def sums_to_one(tensor: Tensor, dim: int) -> bool:
+    """Whether the values are probabilities that add up to 1 along ``dim``, as far as they can."""
+    if tensor.ndim == 0 or tensor.shape[dim] < 2 or not tensor.is_floating_point():
+        return False
+    values = rows(tensor, dim)
+    slack = max(1e-5, torch.finfo(tensor.dtype).eps * 4)
+    low, high = span(values)
+    if not (low >= -slack and high <= 1 + slack):
+        return False
+    return bool(((values.sum(dim) - 1).abs() <= slack * max(1.0, values.shape[dim] ** 0.5)).all())
+
+
+def is_log_distribution(tensor: Tensor, dim: int) -> bool:
+    """Whether exp of the values adds up to 1 along ``dim``."""
+    if tensor.ndim == 0 or not tensor.is_floating_point() or not tensor.numel():
+        return False
+    values = rows(tensor, dim)
+    largest = float(values[values.isfinite()].abs().max()) if values.isfinite().any() else 0.0
+    slack = max(1e-4, 4 * torch.finfo(tensor.dtype).eps * max(1.0, largest))
+    return bool((values.logsumexp(dim).abs() <= slack).all())
+
+
+def class_dim(tensor: Tensor) -> int:
+    """Return the dimension in which torch looks for the classes."""
+    return 1 if tensor.ndim > 1 else 0
+
+
+def describe(error: BaseException) -> str:
+    """Return the first line of what was raised."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines[0] else type(error).__name__
+
+
+def shape(tensor: Tensor) -> str:
+    """Return a shape as people write it: (8, 3)."""
+    return str(tuple(tensor.shape))
+
+
+def dtype(tensor: Tensor) -> str:
+    """Return a dtype without the name of the library."""
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def first_tensor(value: Any) -> Tensor | None:
+    """Return the first tensor in a nested value."""
+    return next(iter(tensors_in(value)), None)

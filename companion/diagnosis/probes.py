@@ -1,0 +1,525 @@
+"""Questions to a criterion that nobody has seen before: what does it reward?
+
+A probe calls the criterion again on copies, with a changed output or target, and compares. All of
+them are skipped where the criterion hands on one of torch's own losses unchanged, or does not
+repeat itself.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from . import case as ask
+from . import graph
+from .case import Case
+from .codes import finding
+from .report import Finding
+from .trace import CONTRACTS, Call, record
+
+_CLOSE = 1e-3
+
+
+def no_gradient(case: Case) -> Iterator[Finding]:
+    """A loss from which nothing flows back to the output."""
+    if isinstance(case.result, float | int) and not isinstance(case.result, bool):
+        yield _cut(case, f"the criterion returns a {type(case.result).__name__}, not a tensor")
+        return
+    if not isinstance(case.output, Tensor):
+        if case.loss is not None and case.leaves and not case.loss.requires_grad:
+            yield _cut(case, "the loss does not require a gradient")
+        return
+    if case.output.numel() and not case.output.is_floating_point():
+        if not case.swapped:
+            yield _cut(
+                case, f"the output holds {ask.dtype(case.output)}: decisions, which have no slope"
+            )
+        return
+    if case.producer.kind == "step":
+        yield _cut(case, f"the output comes from a step function ({case.producer.name})")
+        return
+    if case.loss is None or not case.output.numel():
+        return
+    if not graph.reaches(case.loss.grad_fn, case.bridge):
+        yield _cut(case, "no path leads from the loss back to the output")
+        return
+
+
+def _cut(case: Case, fact: str) -> Finding:
+    cuts = list(dict.fromkeys(case.trace.cuts))
+    seen = f"; on the way: {', '.join(cuts)}" if cuts else ""
+    return finding(
+        "NO_GRADIENT",
+        "certain",
+        "nothing flows back from the loss to the output: no weight will change",
+        f"{fact}{seen}{case.here}.",
+        "Compute the loss from the scores themselves: no argmax, round, comparison, .item(), "
+        ".detach() or torch.tensor(…) between output and loss.",
+    )
+
+
+def flat(case: Case) -> Iterator[Finding]:
+    """A gradient of exactly 0 where there is still something to learn."""
+    yield from _flat_output(case)
+    yield from _idle_model(case)
+
+
+def _flat_output(case: Case) -> Iterator[Finding]:
+    if case.loss is None or not isinstance(case.output, Tensor):
+        return
+    slope = case.gradient
+    if slope is None or not slope.numel() or bool((slope != 0).any()):
+        return
+    if bool(slope.isnan().any()):
+        return
+    value = float(case.loss.detach().abs().max())
+    # Where nothing is left to learn, a gradient of 0 is right.
+    if value < 1e-4 or _one_column(case):
+        return
+    steps = [use for use in case.uses if use.producer.kind == "step"]
+    why = f"; the values pass a step function ({steps[0].producer.name})" if steps else ""
+    clamped = [name for name in graph.operations(case.loss.grad_fn, case.bridge) if "Clamp" in name]
+    if clamped and not why:
+        why = "; the criterion clamps them, and past a clamp there is no slope"
+    yield finding(
+        "NO_GRADIENT",
+        "certain",
+        "the gradient is exactly 0 for every value of the output, and the loss is not",
+        f"all {slope.numel()} gradients are 0{why}{case.here}.",
+        "Take clamp, round and sign out of the way from output to loss.",
+    )
+
+
+def _one_column(case: Case) -> bool:
+    return any(
+        call.contract.over == "classes"
+        and isinstance(call.input, Tensor)
+        and call.input.ndim > 0
+        and call.input.shape[ask.class_dim(call.input)] == 1
+        for call in case.calls
+    )
+
+
+def _idle_model(case: Case) -> Iterator[Finding]:
+    """No parameter of the model that gets a gradient."""
+    run = case.rerun
+    if run is None or not isinstance(run.output, Tensor):
+        return
+    trainable = [p for p in run.model.parameters() if p.requires_grad]
+    if not trainable:
+        yield finding(
+            "NO_GRADIENT",
+            "suspicion",
+            "no parameter of the model is set to be trained",
+            f"0 of {sum(1 for _ in run.model.parameters())} parameter tensors require a gradient.",
+            "for p in model.parameters(): p.requires_grad_()",
+        )
+        return
+    if run.output.shape != case.output.shape:
+        return
+
+    def pull() -> list[Tensor | None]:
+        loss = case.criterion(run.output, case.target.detach().clone())
+        return list(torch.autograd.grad(loss.mean(), trainable, allow_unused=True))
+
+    slopes, error = case.sandbox.call(pull)
+    if error is not None or slopes is None:
+        return
+    alive = sum(slope is not None and bool((slope != 0).any()) for slope in slopes)
+    if not alive and case.loss is not None and float(case.loss.detach().abs().max()) > 1e-4:
+        yield finding(
+            "NO_GRADIENT",
+            "certain",
+            "no parameter of the model gets a gradient from this loss",
+            f"all {len(trainable)} trainable parameter tensors get 0 or nothing{case.here}.",
+            "Look for detach, no_grad, .data or a dead ReLU between the parameters and the output.",
+        )
+
+
+def like_known(case: Case) -> None:
+    """Add the known loss that a criterion equals, where no call of one was seen.
+
+    A softmax and a logarithm written by hand are cross-entropy all the same: the values say so, at
+    the batch and at two other outputs.
+    """
+    if case.calls or case.small is None or case.loss is None or not case.repeats:
+        return
+    output, target = case.small
+    if not output.numel() or target.numel() == 0:
+        return
+    # Two-fold precision would hide what a criterion rounds, so its own is kept.
+    for points, function, options in _candidates(case, output, target):
+        factor = _constant_factor(case, function, points, target)
+        if factor is None:
+            continue
+        count = output.shape[0]
+        one = Call(
+            CONTRACTS[function],
+            case.given,
+            case.given_target,
+            {"reduction": "mean", **options},
+            from_output=True,
+            from_target=True,
+            derived=True,
+        )
+        one.options["factor"] = factor
+        one.options["samples"] = count
+        case.calls.append(one)
+        return
+
+
+def _candidates(case: Case, output: Tensor, target: Tensor):
+    generator = torch.Generator().manual_seed(0)
+
+    def noise() -> Tensor:
+        drawn = torch.randn(output.shape, generator=generator, dtype=torch.float32)
+        return drawn.to(output.device, output.dtype)
+
+    first, second = noise(), 2 * noise()
+    if case.classes is not None and case.classes > 1:
+        yield (first, second), functional.cross_entropy, {}
+        logs = (first.log_softmax(1), second.log_softmax(1) + 0.25)
+        yield logs, functional.nll_loss, {}
+    elif case.elementwise and target.is_floating_point():
+        yield (first, second), functional.binary_cross_entropy_with_logits, {}
+        yield (first.sigmoid(), second.sigmoid()), functional.binary_cross_entropy, {}
+        sums = target.double().sum(1) if target.ndim == 2 else target.double().flatten() + 9
+        if bool(((sums - 1).abs() < 1e-2).all()):
+            yield (first, second), functional.cross_entropy, {}
+
+
+def _constant_factor(case: Case, function, points, target: Tensor) -> float | None:
+    """Return the one factor between criterion and candidate, or None where it is not one."""
+    ratios = []
+    for point in points:
+        goal = target.to(point.dtype) if target.is_floating_point() else target
+        ours = case.ask(point, target)
+        theirs, error = case.sandbox.call(function, point.clone(), goal.clone())
+        if ours is None or error is not None or not float(theirs):
+            return None
+        ratios.append(ours / float(theirs))
+    first, second = ratios
+    if not first or abs(first - second) > _CLOSE * abs(first) or first != first:
+        return None
+    return first
+
+
+def custom(case: Case) -> Iterator[Finding]:
+    """What an unknown criterion rewards."""
+    if case.error is not None or case.loss is None:
+        yield from _no_loss(case)
+        return
+    whole = case.pure
+    if whole is not None and not whole.derived:
+        return
+    if case.small is None or not case.loss.requires_grad or not _repeats(case):
+        return
+    if not graph.reaches(case.loss.grad_fn, case.bridge):
+        return
+    yield from _scale(case)
+    if whole is not None:
+        if "factor" in whole.options:
+            yield from _direction(case)
+        return
+    yield from _direction(case)
+    yield from _pairing(case)
+    yield from _modulated_mean(case)
+    yield from _overshoot(case)
+    yield from _writes(case)
+
+
+def _no_loss(case: Case) -> Iterator[Finding]:
+    result = case.result
+    if case.error is not None or isinstance(result, float | int | type):
+        return
+    if result is None and callable(case.criterion) and not isinstance(case.criterion, type):
+        yield finding(
+            "CUSTOM_LOSS",
+            "certain",
+            "the criterion gives nothing back",
+            "it returned None.",
+            "return loss",
+        )
+
+
+def _repeats(case: Case) -> bool:
+    if case.repeats:
+        return True
+    case.unchecked.append("the probes: the criterion does not answer the same question alike")
+    return False
+
+
+def _domain(case: Case) -> str:
+    """Return what the criterion takes its input for: logits, probs, log_probs or unknown."""
+    kinds = {use.kind for use in case.uses if not use.producer.inside}
+    if kinds & {"softmax", "sigmoid"}:
+        return "logits"
+    if "log" in kinds:
+        return "probs"
+    if "nll" in kinds:
+        return "log_probs"
+    return "unknown"
+
+
+def _marks(case: Case, target: Tensor) -> Tensor | None:
+    """Return 1 where the target says yes and 0 elsewhere, in the shape of the output."""
+    if case.classes is not None and case.classes > 1:
+        valid = (target >= 0) & (target < case.classes)
+        if not bool(valid.all()):
+            return None
+        return functional.one_hot(target.long(), case.classes).movedim(-1, 1).double()
+    if case.elementwise:
+        return target.double()
+    return None
+
+
+def _in_domain(domain: str, scores: Tensor, case: Case) -> Tensor:
+    """Turn scores into what the criterion takes."""
+    if domain == "probs":
+        scores = scores.softmax(1) if case.classes is not None else scores.sigmoid()
+    elif domain == "log_probs" and case.classes is not None:
+        scores = scores.log_softmax(1)
+    elif domain == "unknown":
+        # Between 0 and 1 more is more, for logits and for probabilities alike.
+        scores = 0.5 + 0.2 * scores
+    return scores.to(case.output.dtype)
+
+
+def _direction(case: Case) -> Iterator[Finding]:
+    """Being right must cost less than being wrong."""
+    target = case.small[1]
+    marks = _marks(case, target)
+    if marks is None or float(marks.min()) == float(marks.max()):
+        return
+    towards = (2 * marks - 1) * 2.0
+    domain = _domain(case)
+    right = case.ask(_in_domain(domain, towards, case), target)
+    wrong = case.ask(_in_domain(domain, -towards, case), target)
+    if right is None or wrong is None:
+        return
+    if right > wrong + _CLOSE * max(abs(right), abs(wrong), 1e-6):
+        yield finding(
+            "CUSTOM_LOSS",
+            "certain",
+            "being right costs more than being wrong: the sign is turned",
+            f"outputs that agree with the target cost {right:.4f}, opposite ones {wrong:.4f}.",
+            "return -loss (or 1 - score, where the criterion is a score such as Dice)",
+        )
+        return
+    if not case.elementwise or not _one_value_wins(case):
+        return
+    for sign, word in ((1.0, "yes"), (-1.0, "no")):
+        always = case.ask(_in_domain(domain, torch.full_like(towards, 2.0 * sign), case), target)
+        if always is not None and always <= right + _CLOSE * abs(right) < wrong:
+            yield finding(
+                "CUSTOM_LOSS",
+                "suspicion",
+                f"answering {word} to everything costs no more than being right",
+                f"always {word} costs {always:.4f}, being right {right:.4f}, being wrong "
+                f"{wrong:.4f}: one of the two mistakes is free.",
+                "-(y * log_p + (1 - y) * log_not_p): both terms",
+            )
+            return
+
+
+def _one_value_wins(case: Case) -> bool:
+    """Whether each element stands for itself, so that a constant answer is a fair question."""
+    target = case.target
+    if case.producer.kind in ("softmax", "log_softmax"):
+        return False
+    if any(use.kind == "softmax" for use in case.uses):
+        return False
+    if target.ndim > 1 and target.shape[1] > 1:
+        exclusive = bool(((target.double().sum(1) - 1).abs() < 1e-6).all())
+        return not exclusive or case.producer.kind == "sigmoid"
+    return True
+
+
+def _pairing(case: Case) -> Iterator[Finding]:
+    """The loss must know which target belongs to which output."""
+    output, target = case.small
+    if not target.ndim or target.shape[0] != output.shape[0] or target.shape[0] < 3:
+        return
+    if bool((target == target[:1]).all()):
+        return
+    if bool((output == output[:1]).all()):
+        generator = torch.Generator().manual_seed(0)
+        drawn = torch.randn(output.shape, generator=generator).to(output.device, output.dtype)
+        output = _in_domain(_domain(case), drawn, case)
+    base = case.ask(output, target)
+    turned = [case.ask(output, target.roll(step, 0)) for step in (1, 2, 3)]
+    if base is None or None in turned:
+        return
+    spread = max(abs(value - base) for value in turned)
+    if spread > 1e-6 * max(abs(base), 1e-6) or base != base:
+        return
+    # The value may be fixed where the slope is not; and where the order of the outputs alone
+    # matters, as between pairs of views, the loss was not meant to look at the target.
+    slopes = case.slope(output, target), case.slope(output, target.roll(1, 0))
+    if slopes[0] is None or slopes[1] is None:
+        return
+    if not torch.allclose(*slopes, rtol=1e-4, atol=1e-9):
+        return
+    mixed = case.ask(output.flip(0).roll(1, 0), target)
+    if mixed is None or abs(mixed - base) > 1e-5 * max(abs(base), 1e-6):
+        return
+    if any(not bool((target.roll(step, 0) == target).all()) for step in (1, 2, 3)):
+        yield finding(
+            "CUSTOM_LOSS",
+            "suspicion",
+            "the loss does not depend on which target belongs to which output",
+            f"the targets of {target.shape[0]} samples were exchanged three times, and the loss "
+            f"stayed at {base:.6f}.",
+            "Compare each output with its own target before taking the mean.",
+        )
+
+
+def _modulated_mean(case: Case) -> Iterator[Finding]:
+    """A factor for each sample, computed from the mean over all of them.
+
+    Then the gradient is the mean loss's own gradient times one number, and that number changes
+    with the output.
+    """
+    inner = [
+        call
+        for call in case.calls
+        if isinstance(call.result, Tensor)
+        and call.result.numel() == 1
+        and call.result.requires_grad
+        and call.options.get("reduction", "mean") == "mean"
+    ]
+    if len(inner) != 1 or case.output.shape[:1] in ((), (1,)) or len(case.leaves) != 1:
+        return
+    # exp(-loss) or a power of it is how such a factor is made; loss / loss.detach() is no factor.
+    steps = graph.operations(case.loss.grad_fn, case.bridge)
+    if not {"Exp", "Pow"} & set(steps[1:]):
+        return
+    factors = []
+    for stretch in (None, 3.0):
+        factor = _common_factor(case, inner[0], stretch)
+        if factor is None:
+            return
+        factors.append(factor)
+    first, second = factors
+    if abs(first - second) <= 1e-2 * max(abs(first), abs(second)) or min(first, second) <= 0:
+        return
+    yield finding(
+        "CUSTOM_LOSS",
+        "suspicion",
+        "the losses are averaged before they are modulated: every sample gets the same factor",
+        f"the gradient is that of the mean {inner[0].name} times {first:.4f} for all "
+        f"{case.output.shape[0]} samples, and times {second:.4f} for other outputs.",
+        f"F.{inner[0].name}(output, target, reduction='none'), then the factor, then .mean()",
+    )
+
+
+def _common_factor(case: Case, call: Call, stretch: float | None) -> float | None:
+    """Return the ratio of the criterion's gradient to that of the inner mean, if it is one."""
+
+    def pull():
+        leaf = case.output.detach().clone().requires_grad_()
+        given = leaf.clone() if stretch is None else leaf * stretch + _ripple(leaf)
+        loss, seen, error = record(case.criterion, given, case.target.detach().clone())
+        same = [one for one in seen.calls if one.contract is call.contract]
+        if error is not None or len(same) != 1:
+            return None
+        whole = torch.autograd.grad(loss, leaf, retain_graph=True)[0].double()
+        part = torch.autograd.grad(same[0].result, leaf)[0].double()
+        size = float((part * part).sum())
+        if not size > 0:
+            return None
+        factor = float((whole * part).sum()) / size
+        rest = float((whole - factor * part).norm())
+        return factor if rest <= 1e-3 * float(whole.norm()) else None
+
+    return case.sandbox.call(pull)[0]
+
+
+def _ripple(like: Tensor) -> Tensor:
+    """Return a fixed, uneven pattern of the tensor's shape."""
+    steps = torch.arange(like.numel(), device=like.device, dtype=torch.float32)
+    return torch.sin(steps).reshape(like.shape).to(like.dtype)
+
+
+def _overshoot(case: Case) -> Iterator[Finding]:
+    """A loss on probabilities that pays for values beyond 1, and gets them."""
+    low, high = ask.span(case.output)
+    output, target = case.small
+    marks = _marks(case, target)
+    if marks is None or (low >= 0 and high <= 1) or not bool(((marks == 0) | (marks == 1)).all()):
+        return
+    kinds = {use.kind for use in case.uses}
+    if kinds & {"softmax", "sigmoid", "nll"}:
+        return
+    exact = case.ask(marks.to(output.dtype), target)
+    beyond = case.ask((3 * marks).to(output.dtype), target)
+    half = case.ask((0.5 * marks + 0.25).to(output.dtype), target)
+    if exact is None or beyond is None or half is None:
+        return
+    if abs(exact) < 0.05 * max(abs(half), 1e-6) and beyond < exact - 0.05 * abs(half):
+        yield finding(
+            "LOGITS_FOR_PROBS",
+            "certain",
+            "the criterion takes probabilities and gets raw scores",
+            f"values from {low:.4g} to {high:.4g}; at the exact answer it gives {exact:.4f}, and "
+            f"at three times that {beyond:.4f}: values beyond 1 are rewarded.",
+            "criterion(torch.sigmoid(output), target), or softmax(dim=1) for classes",
+            "Multi-label",
+        )
+
+
+def _scale(case: Case) -> Iterator[Finding]:
+    """Something that is divided twice."""
+    output, target = case.small
+    if output.ndim == 0 or not target.ndim or target.shape[0] != output.shape[0]:
+        return
+    count, classes = output.shape[0], output.shape[1] if output.ndim > 1 else 0
+    derived = next((call for call in case.calls if call.derived), None)
+    factor = derived.options.get("factor", 1.0) if derived else 1.0
+    over_classes = derived and derived.contract.over == "classes" and classes > 2
+    if over_classes and abs(factor * classes - 1) < 1e-2 and count != classes:
+        yield finding(
+            "REDUCTION",
+            "suspicion",
+            "the mean is taken over the classes too",
+            f"the loss is {factor:.4f} times {derived.name}, and there are {classes} classes.",
+            ".sum(dim=1).mean(): sum over the classes, mean over the samples",
+        )
+        return
+    once, twice = (
+        case.ask(output, target),
+        case.ask(torch.cat([output, output]), torch.cat([target, target])),
+    )
+    if once is None or twice is None or abs(once) < 1e-9 or case.loss.ndim:
+        return
+    if abs(twice / once - 0.5) < 5e-3:
+        yield finding(
+            "REDUCTION",
+            "suspicion",
+            "the loss is divided by the batch twice",
+            f"the same {count} samples cost {once:.6f}, and listed twice {twice:.6f}: half, where "
+            "a mean stays and a sum doubles.",
+            "Divide once: reduction='mean' does it already.",
+        )
+
+
+def _writes(case: Case) -> Iterator[Finding]:
+    """A criterion that changes the tensors it is given."""
+    if not isinstance(case.given_target, Tensor):
+        return
+    before, after = case.target, case.given_target
+    if before.shape == after.shape and bool((before.nan_to_num() == after.nan_to_num()).all()):
+        return
+    yield finding(
+        "CUSTOM_LOSS",
+        "note",
+        "the criterion writes into the target that it is given",
+        f"{int((before != after).sum())} of {before.numel()} values differ after the call: what "
+        "is computed from the target next (an accuracy, say) sees the changed ones.",
+        "target = target * (1 - eps) + eps / 2, without the underscore of an in-place step",
+    )
+
+
+CAUSES = (no_gradient,)
+SYMPTOMS = (flat, custom)
