@@ -318,7 +318,10 @@ def _log_at_least(probs: Tensor, log_zero: float) -> Tensor:
 def _sample_weight(target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
     """Return the weight of each sample's label; 0 where it is ignored."""
     valid = target != ignore_index
-    return valid if weight is None else weight[target.where(valid, 0)] * valid
+    if weight is None:
+        return valid
+    index = target.where(valid, 0).unsqueeze(-1)  # vmap cannot index by a tensor without dimension
+    return weight[index].squeeze(-1) * valid
 
 
 def _mix(ce: Tensor, alpha: float, beta: float, log_zero: float) -> Tensor:
@@ -583,13 +586,15 @@ def binary_symmetric_cross_entropy_with_logits(
     _checks.same_shape(input, target)
     logits = _at_least_float32(input)
     y = target.to(logits.dtype)
-    ce = F.binary_cross_entropy_with_logits(logits, y, reduction="none")
     if not target.is_floating_point():
-        losses = _mix(ce, alpha, beta, log_zero)
-    else:
-        log_y, log_not_y = _log_at_least(y, log_zero), _log_at_least(1 - y, log_zero)
-        losses = -beta * (logits.sigmoid() * log_y + (-logits).sigmoid() * log_not_y)
-        losses = torch.add(losses, ce, alpha=alpha) if alpha else losses
+        ce = -logsigmoid((2 * y - 1) * logits)
+        return _rescale(_mix(ce, alpha, beta, log_zero), weight, reduction)
+
+    log_y, log_not_y = _log_at_least(y, log_zero), _log_at_least(1 - y, log_zero)
+    losses = -beta * (logits.sigmoid() * log_y + (-logits).sigmoid() * log_not_y)
+    if alpha:
+        ce = F.binary_cross_entropy_with_logits(logits, y, reduction="none")
+        losses = torch.add(losses, ce, alpha=alpha)
     return _rescale(losses, weight, reduction)
 
 
