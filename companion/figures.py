@@ -29,6 +29,7 @@ __all__ = [
     "plot_histograms",
     "plot_history",
     "plot_images",
+    "plot_label_probs",
     "plot_logit_gaps",
     "plot_matrix",
     "plot_reliability",
@@ -360,14 +361,7 @@ def plot_images(
     Returns:
         The N Axes.
     """
-    images = np.asarray(images, dtype=float)
-    if images.ndim == 4 and images.shape[1] == 1:
-        images = images[:, 0]
-    if images.ndim != 3 or len(images) == 0:
-        raise ValueError(
-            f"images must have shape (N, H, W) or (N, 1, H, W); got {images.shape}. "
-            "images[:1] keeps the first dimension of a single image."
-        )
+    images = _grey_images(images)
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"titles must have {len(images)} entries; got {len(titles)}.")
     ncols = min(len(images), ncols or 6)
@@ -383,6 +377,50 @@ def plot_images(
         if titles is not None:
             axes[i].set_title(titles[i], loc="center")
     return axes[: len(images)]
+
+
+@style()
+def plot_label_probs(images, probs: Mapping[str, Sequence], targets) -> np.ndarray:
+    """Draw each image beside the probability that every model gives to each of its labels.
+
+    Args:
+        images: values in [0, 1], 1 is black; shape (N, H, W) or (N, 1, H, W).
+        probs: probabilities in [0, 1], shape (N, L), under the name of each model. A name of
+            :data:`LOSS_COLORS` brings its colour.
+        targets: 1 for every label of an image, shape (N, L); these labels are written in bold.
+
+    Returns:
+        The N Axes of the probabilities, the last of them at the bottom.
+    """
+    images, targets = _grey_images(images), _array("targets", targets, 2)
+    bars = {name: _array(f"probs[{name!r}]", values, 2) for name, values in probs.items()}
+    for name, values in {"targets": targets, **bars}.items():
+        if values.shape != (len(images), targets.shape[1]):
+            raise ValueError(
+                f"{name!r} must have one row for each image and one column for each label, "
+                f"{(len(images), targets.shape[1])}; got {values.shape}."
+            )
+    _, axes = plt.subplots(
+        len(images), 2, figsize=(5.4, 0.9 + 1.25 * len(images)), width_ratios=(1, 3.4)
+    )
+    axes = np.reshape(axes, (len(images), 2))
+    colors, places, width = _colors(bars), np.arange(targets.shape[1]), 0.8 / len(bars)
+    for row, (picture, ax) in enumerate(axes):
+        picture.imshow(images[row], cmap="gray_r", vmin=0, vmax=1)
+        picture.set(xticks=[], yticks=[])
+        picture.spines[:].set_visible(True)
+        picture.grid(visible=False)
+        for i, (name, values) in enumerate(bars.items()):
+            left = places - 0.4 + width * (i + 0.5)
+            ax.bar(left, values[row], width=width, color=colors[name], label=name)
+        ax.set_xticks(places, [str(label) for label in places])
+        for text, there in zip(ax.get_xticklabels(), targets[row], strict=True):
+            text.set(weight="bold" if there else "normal", color="#222222" if there else "#777777")
+        ax.grid(visible=False, axis="x")
+        ax.tick_params(axis="x", length=0)
+        ax.set(ylim=(0, 1.04), yticks=[0, 0.5, 1])
+    _legend(axes[0, 1])
+    return axes[:, 1]
 
 
 @style()
@@ -648,6 +686,19 @@ def _wrap(name: str, longest: int = 14) -> str:
         else:
             lines[-1] = f"{lines[-1]} {word}".strip()
     return "\n".join(lines)
+
+
+def _grey_images(images) -> np.ndarray:
+    """Return ``images`` with shape (N, H, W) after checking it."""
+    images = np.asarray(images, dtype=float)
+    if images.ndim == 4 and images.shape[1] == 1:
+        images = images[:, 0]
+    if images.ndim != 3 or len(images) == 0:
+        raise ValueError(
+            f"images must have shape (N, H, W) or (N, 1, H, W); got {images.shape}. "
+            "images[:1] keeps the first dimension of a single image."
+        )
+    return images
 
 
 def _colors(names: Iterable[str]) -> dict[str, str]:

@@ -50,6 +50,7 @@ DRAWINGS = {
     "decision": lambda: figures.plot_decision(*grid(), inputs=[[0, 1], [0.5, 0.5]], target=[0, 1]),
     "histograms": lambda: figures.plot_histograms({"a": X, "b": X + 1}, xlabel="x"),
     "images": lambda: figures.plot_images(np.eye(8)[None], ["one"])[0],
+    "label probs": lambda: figures.plot_label_probs(np.eye(8)[None], {"a": [[0, 1]]}, [[0, 1]])[0],
     "matrix": lambda: figures.plot_matrix([[1, 2], [3, 4]], xlabel="x", ylabel="y"),
     "reliability": lambda: figures.plot_reliability({"a": (X, X**2)}),
     "blocks": lambda: figures.plot_blocks({"a": (["in", "Linear"], ["loss"])}),
@@ -372,6 +373,30 @@ def test_images_are_black_on_white(shape):
     assert image.cmap(1.0)[:3] == (0, 0, 0)
 
 
+@pytest.mark.parametrize("shape", [(3, 8, 8), (3, 1, 8, 8)])
+def test_label_probs_stand_beside_their_image(shape):
+    images = torch.linspace(0, 1, 3 * 64).reshape(shape)
+    probs = {name: torch.rand(3, 4, generator=torch.Generator().manual_seed(0)) for name in "ab"}
+    probs["CE"] = probs.pop("b") ** 2
+    targets = torch.tensor([[0, 0, 0, 0], [0, 1, 0, 0], [1, 0, 0, 1]])
+    axes = figures.plot_label_probs(images, probs, targets)
+    pictures = [ax for ax in axes[0].figure.axes if ax.images]
+    assert len(axes) == len(pictures) == 3
+    for i, (picture, ax) in enumerate(zip(pictures, axes, strict=True)):
+        assert np.allclose(picture.images[0].get_array(), images.reshape(3, 8, 8)[i])
+        assert picture.get_subplotspec().rowspan == ax.get_subplotspec().rowspan
+        for bars, values in zip(ax.containers, probs.values(), strict=True):
+            assert np.allclose([bar.get_height() for bar in bars], values[i])
+            assert [round(bar.get_center()[0]) for bar in bars] == [0, 1, 2, 3]
+        bold = [text.get_weight() == "bold" for text in ax.get_xticklabels()]
+        assert bold == targets[i].bool().tolist()
+        assert ax.get_ylim()[0] == 0
+        assert ax.get_ylim()[1] >= 1
+    assert to_hex(axes[0].containers[1][0].get_facecolor()) == figures.LOSS_COLORS["CE"].lower()
+    (legend,) = axes[0].figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "CE"]
+
+
 def test_matrix_writes_every_number_on_a_colour_it_can_be_read_on():
     ax = figures.plot_matrix([[0, 0.25, 0.5], [0.75, 0.9, 1]], xlabel="given", ylabel="true")
     texts = [text.get_text() for text in ax.texts]
@@ -435,6 +460,14 @@ def test_blocks_of_the_loss_are_dashed():
         (lambda: figures.plot_images(np.zeros((0, 8, 8))), r"got \(0, 8, 8\)"),
         (lambda: figures.plot_images(np.zeros((2, 8, 8)), ["a"]), "titles must have 2.*got 1"),
         (lambda: figures.plot_matrix([1, 2], xlabel="x", ylabel="y"), "must have 2 dimensions"),
+        (
+            lambda: figures.plot_label_probs(np.eye(8)[None], {"a": [[0, 1, 0]]}, [[0, 1]]),
+            r"'a' must have one row for each image and one column for each label, \(1, 2\)",
+        ),
+        (
+            lambda: figures.plot_label_probs(np.eye(8)[None], {"a": [[0, 1]]}, [[0, 1], [1, 1]]),
+            r"'targets' must have one row for each image",
+        ),
     ],
 )
 def test_wrong_numbers_are_refused(draw, message):
