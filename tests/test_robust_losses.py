@@ -835,10 +835,9 @@ MUTANTS = {
         test_smoothed_labels_give_the_definition,
     ),
     "softmax over the batch": (
-        """    ce = F.cross_entropy(logits, target, ignore_index=ignore_index, reduction="none")
-scale =""",
-        """    ce = F.nll_loss(logits.log_softmax(0), target, reduction="none")
-scale =""",
+        'ce = F.cross_entropy(logits, target, ignore_index=ignore_index, reduction="none")\n'
+        "    scale =",
+        'ce = F.nll_loss(logits.log_softmax(0), target, reduction="none")\n    scale =',
         test_hard_labels_give_the_definition,
     ),
     "softmax over the batch beside probabilities": (
@@ -889,6 +888,14 @@ scale =""",
         "        (target - label_smoothing / logits.shape[dim]) / (1 - label_smoothing),\n"
         "        log_zero,\n"
         "    )).sum",
+        test_smoothed_labels_give_the_definition,
+    ),
+    "only the reverse part is smoothed beside probabilities": (
+        'alpha * F.cross_entropy(logits, target, weight, reduction="none") + beta',
+        "alpha * F.cross_entropy(\n"
+        "        logits,\n"
+        "        (target - label_smoothing / logits.shape[dim]) / (1 - label_smoothing),\n"
+        '        weight, reduction="none") + beta',
         test_smoothed_labels_give_the_definition,
     ),
     "only cross-entropy is weighted": (
