@@ -2,7 +2,9 @@
 
 import copy
 import dataclasses
+import io
 import math
+import sys
 from collections import Counter
 
 import pytest
@@ -193,13 +195,20 @@ def test_a_model_without_parameters_can_be_evaluated():
 # The progress bar
 
 
-@pytest.mark.parametrize(("progress", "shown"), [(None, False), (False, False), (True, True)])
-def test_progress_bar_only_when_asked_or_on_a_terminal(model, capfd, progress, shown):
+@pytest.mark.parametrize(
+    ("progress", "terminal", "shown"),
+    [(None, False, False), (None, True, True), (False, True, False), (True, False, True)],
+)
+def test_progress_bar_only_when_asked_or_on_a_terminal(
+    model, monkeypatch, capsys, progress, terminal, shown
+):
+    err = io.StringIO()
+    err.isatty = lambda: terminal
+    monkeypatch.setattr(sys, "stderr", err)
     run(model, loader(), epochs=2, progress=progress)
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert ("epoch=2/2" in err and "6/6" in err) is shown
-    assert bool(err) is shown
+    assert ("epoch=2/2" in err.getvalue() and "6/6" in err.getvalue()) is shown
+    assert bool(err.getvalue()) is shown
+    assert capsys.readouterr().out == ""
 
 
 def test_a_loader_without_length_has_a_bar_too(model, capfd):
