@@ -14,6 +14,8 @@ from .graph import Producer, Use
 from .report import Finding
 from .trace import Call
 
+# Steps that leave every value where it is.
+_IN_PLACE = frozenset(("Clone", "ToCopy", "Add", "Sub", "Mul", "Div", "Clamp", "Alias"))
 _NAMES = {
     "softmax": "softmax",
     "log_softmax": "log_softmax",
@@ -341,7 +343,8 @@ def wrong_dim(case: Case) -> Iterator[Finding]:
     expected = _expected_dim(case)
     if expected is not None:
         for use in case.uses:
-            direct = not use.producer.inside and set(use.producer.through) <= {"Clone", "ToCopy"}
+            made = use.producer
+            direct = not made.inside and set(made.through[: made.within]) <= _IN_PLACE
             ndim = case.output.ndim
             if use.kind == "softmax" and direct and isinstance(use.dim, int):
                 dim = use.dim % ndim
@@ -388,7 +391,7 @@ def _normalised_elsewhere(values: Tensor, made: Producer, expected: int) -> tupl
     if made.scale != 1.0 or made.kind not in ("softmax", "log_softmax", "leaf", "other"):
         return None
     dim = graph.saved(made.node, "dim") if made.node is not None else None
-    if values.shape[0] == 1 and dim == 0 and set(made.through) <= {"Clone", "ToCopy"}:
+    if values.shape[0] == 1 and dim == 0 and set(made.through) <= _IN_PLACE:
         return "certain", 0
     is_normal = ask.is_log_distribution if made.kind == "log_softmax" else ask.sums_to_one
     if is_normal(values, expected):
@@ -425,7 +428,7 @@ def class_order(case: Case) -> Iterator[Finding]:
     if case.classes is None or case.classes < 2 or not softmaxed:
         return
     # A two-dimensional output that was never reshaped has its classes where they belong.
-    moves = set(case.producer.through) - {"Clone", "ToCopy"}
+    moves = set(case.producer.through) - _IN_PLACE
     if case.output.ndim == 2 and not moves:
         return
     units = case.unit_map
@@ -501,7 +504,7 @@ def _drop(made: Producer, instead: str) -> str:
 
 def _same_dim(use: Use, made: Producer) -> bool:
     first, second = use.dim, graph.saved(made.node, "dim")
-    if first is None or second is None or set(made.through) - {"Clone", "ToCopy"}:
+    if first is None or second is None or set(made.through) - _IN_PLACE:
         return True
     result = graph.saved(use.node, "result")
     ndim = result.ndim if isinstance(result, Tensor) else 2

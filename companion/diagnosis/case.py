@@ -212,6 +212,16 @@ class Case:
         value = result.detach().double().mean() if isinstance(result, Tensor) else result
         return float(value)
 
+    def ask_step(self, step: int, output: Tensor, target: Tensor) -> float | None:
+        """Return the mean of one step on the way to the loss, for other tensors."""
+        answer, _ = self.sandbox.call(trace.record, self.criterion, output.clone(), target.clone())
+        if answer is None or answer[2] is not None:
+            return None
+        steps = answer[1].steps
+        if len(steps) != len(self.trace.steps):
+            return None
+        return float(steps[step].detach().double().mean())
+
     def slope(self, output: Tensor, target: Tensor) -> Tensor | None:
         """Return the gradient of the criterion at another output."""
 

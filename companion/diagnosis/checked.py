@@ -35,6 +35,7 @@ class Checked(nn.Module):
         criterion: what to wrap: a module or any callable of output and target.
 
     Example:
+        >>> import torch
         >>> criterion = Checked(nn.CrossEntropyLoss())
         >>> criterion(torch.tensor([[2.0, 0.0]]), torch.tensor([0]))
         tensor(0.1269)

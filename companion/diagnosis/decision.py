@@ -101,8 +101,15 @@ def _try(case: Case, output: Tensor) -> Tensor | None:
 def _shape(case: Case, answer: Tensor) -> Finding | None:
     """Labels whose comparison with the target would broadcast."""
     target = case.target
-    if not isinstance(target, Tensor) or answer.shape == target.shape or not answer.ndim:
+    if not isinstance(target, Tensor) or answer.shape == target.shape:
         return None
+    if answer.numel() == 1 and target.numel() > 1 and case.output.shape[0] > 1:
+        return _rule(
+            "certain",
+            "predict gives one answer for the whole batch",
+            f"output {ask.shape(case.output)}, one number for {target.numel()} targets",
+            "output.argmax(dim=1)" if case.classes is not None else "(output > 0).long()",
+        )
     if kind_of_output(case) == "logits/classes" and target.shape == case.output.shape:
         return None  # the target holds probabilities of classes, predict one class
     if (

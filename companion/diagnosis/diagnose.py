@@ -56,6 +56,7 @@ def diagnose(
         A report that prints itself; ``report.ok`` where nothing is certain or suspected.
 
     Example:
+        >>> import torch
         >>> logits = torch.tensor([[2.0, 0.0, 1.0], [0.0, 1.0, 0.0]], requires_grad=True)
         >>> report = diagnose(nn.CrossEntropyLoss(), logits.softmax(dim=1), torch.tensor([0, 1]))
         >>> report.ok

@@ -65,6 +65,7 @@ class Producer:
     through: tuple[str, ...] = ()
     scale: float | None = 1.0  # the constant factor on the way; None where it is not one number
     inside: bool = False  # made by the criterion itself
+    within: int = 0  # how many of the steps in ``through`` are the criterion's
 
     @property
     def bounded(self) -> bool:
@@ -127,12 +128,12 @@ def producer(node, bridge: Bridge) -> Producer:
     """Walk back from ``node`` to the step that gave the values their meaning."""
     through: list[str] = []
     scale: float | None = 1.0
-    inside = True
+    inside, within = True, 0
     for _ in range(200):
         if node is None:
-            return Producer("leaf", None, tuple(through), scale, False)
+            return Producer("leaf", None, tuple(through), scale, False, within)
         if bridge.is_leaf(node):
-            inside = False
+            inside, within = False, len(through)
             node = bridge.beyond(node)
             continue
         name = operation(node)
@@ -152,9 +153,10 @@ def producer(node, bridge: Bridge) -> Producer:
             through.append(name)
             node = edges[0]
         elif name == "Add" and (bias := _bias_of_sum(edges)) is not None:
-            return Producer("linear", bias, tuple(through), scale, inside)
+            return Producer("linear", bias, tuple(through), scale, inside, within)
         else:
-            return Producer(_KIND_OF.get(name, "other"), node, tuple(through), scale, inside)
+            kind = _KIND_OF.get(name, "other")
+            return Producer(kind, node, tuple(through), scale, inside, within)
     return Producer("other", node, tuple(through), scale, inside)
 
 
@@ -236,6 +238,21 @@ def _between(root, bridge: Bridge) -> list:
                 reaching.add(parent)
                 ends.append(parent)
     return [node for node in order if node in reaching]
+
+
+def addends(root) -> list:
+    """Return the nodes of the terms that a loss is the sum of, each times a constant."""
+    terms, stack = [], [root]
+    while stack and len(terms) < 16:
+        node = stack.pop(0)
+        name = operation(node)
+        edges = [edge for edge, _ in node.next_functions if edge is not None]
+        splits = name in ("Add", "Sub") or (name in ("Mul", "Div", "Neg") and len(edges) == 1)
+        if splits and edges:
+            stack += edges
+        else:
+            terms.append(node)
+    return terms
 
 
 def reaches(root, bridge: Bridge) -> bool:

@@ -210,6 +210,7 @@ def custom(case: Case) -> Iterator[Finding]:
     if case.error is not None or case.loss is None:
         yield from _no_loss(case)
         return
+    yield from _own_target(case)
     whole = case.pure
     if whole is not None and not whole.derived:
         return
@@ -222,10 +223,10 @@ def custom(case: Case) -> Iterator[Finding]:
         if "factor" in whole.options:
             yield from _direction(case)
         return
-    yield from _direction(case)
+    beyond = list(_overshoot(case))
+    yield from beyond or _direction(case)
     yield from _pairing(case)
     yield from _modulated_mean(case)
-    yield from _overshoot(case)
     yield from _writes(case)
 
 
@@ -241,6 +242,23 @@ def _no_loss(case: Case) -> Iterator[Finding]:
             "it returned None.",
             "return loss",
         )
+
+
+def _own_target(case: Case) -> Iterator[Finding]:
+    """A loss that compares the output with itself and never looks at the target."""
+    if case.trace.reads_target or not isinstance(case.target, Tensor):
+        return
+    for call in case.calls:
+        if call.from_output and call.own_target and call.result is not None:
+            yield finding(
+                "CUSTOM_LOSS",
+                "suspicion",
+                "the loss compares the output with itself and never looks at the target",
+                f"what {call.name} gets as target was computed from the output, and nothing was "
+                f"computed from the target{case.here}.",
+                f"F.{call.name}(output, target)",
+            )
+            return
 
 
 def _repeats(case: Case) -> bool:
@@ -443,30 +461,48 @@ def _ripple(like: Tensor) -> Tensor:
 
 
 def _overshoot(case: Case) -> Iterator[Finding]:
-    """A loss on probabilities that pays for values beyond 1, and gets them."""
+    """A loss on probabilities that pays for values beyond 1, and gets them.
+
+    Asked of the loss as a whole, and of each term where it is a sum, of BCE and Dice, say.
+    """
     low, high = ask.span(case.output)
     output, target = case.small
     marks = _marks(case, target)
     if marks is None or (low >= 0 and high <= 1) or not bool(((marks == 0) | (marks == 1)).all()):
         return
-    kinds = {use.kind for use in case.uses}
-    if kinds & {"softmax", "sigmoid", "nll"}:
+    for node, price in _terms(case):
+        kinds = {use.kind for use in graph.uses(node, case.bridge)}
+        if kinds & {"softmax", "sigmoid", "nll"} or not graph.reaches(node, case.bridge):
+            continue
+        tried = [price((k * marks + c).to(output.dtype)) for k, c in ((1, 0), (3, 0), (0.5, 0.25))]
+        if None in tried:
+            continue
+        exact, beyond, half = tried
+        # 0 is the best such a loss can reach, or -1 where a score was only turned round.
+        best = min(abs(exact), abs(exact + 1)) < 0.05 * max(abs(half - exact), 1e-6)
+        if best and beyond < exact - 0.05 * abs(half - exact):
+            yield finding(
+                "LOGITS_FOR_PROBS",
+                "certain",
+                "the criterion takes probabilities and gets raw scores",
+                f"values from {low:.4g} to {high:.4g}; at the exact answer it gives {exact:.4f}, "
+                f"and at three times that {beyond:.4f}: values beyond 1 are rewarded.",
+                "criterion(torch.sigmoid(output), target), or softmax(dim=1) for classes",
+                "Multi-label",
+            )
+            return
+
+
+def _terms(case: Case) -> Iterator[tuple]:
+    """Yield the root of each term of the loss, with a way to ask what it costs."""
+    target = case.small[1]
+    yield case.loss.grad_fn, lambda output: case.ask(output, target)
+    nodes = graph.addends(case.loss.grad_fn)
+    if len(nodes) < 2:
         return
-    exact = case.ask(marks.to(output.dtype), target)
-    beyond = case.ask((3 * marks).to(output.dtype), target)
-    half = case.ask((0.5 * marks + 0.25).to(output.dtype), target)
-    if exact is None or beyond is None or half is None:
-        return
-    if abs(exact) < 0.05 * max(abs(half), 1e-6) and beyond < exact - 0.05 * abs(half):
-        yield finding(
-            "LOGITS_FOR_PROBS",
-            "certain",
-            "the criterion takes probabilities and gets raw scores",
-            f"values from {low:.4g} to {high:.4g}; at the exact answer it gives {exact:.4f}, and "
-            f"at three times that {beyond:.4f}: values beyond 1 are rewarded.",
-            "criterion(torch.sigmoid(output), target), or softmax(dim=1) for classes",
-            "Multi-label",
-        )
+    for index, step in enumerate(case.trace.steps):
+        if step.grad_fn is not None and step.numel() == 1 and step.grad_fn in nodes:
+            yield step.grad_fn, lambda output, index=index: case.ask_step(index, output, target)
 
 
 def _scale(case: Case) -> Iterator[Finding]:
@@ -487,6 +523,16 @@ def _scale(case: Case) -> Iterator[Finding]:
             ".sum(dim=1).mean(): sum over the classes, mean over the samples",
         )
         return
+    if _padded(case):
+        yield finding(
+            "REDUCTION",
+            "suspicion",
+            "the mean is taken over the classes too",
+            f"one more class that nothing speaks for turns the loss into {classes} / "
+            f"{classes + 1} of itself; cross-entropy would stay as it is.",
+            ".sum(dim=1).mean(): sum over the classes, mean over the samples",
+        )
+        return
     once, twice = (
         case.ask(output, target),
         case.ask(torch.cat([output, output]), torch.cat([target, target])),
@@ -502,6 +548,27 @@ def _scale(case: Case) -> Iterator[Finding]:
             "a mean stays and a sum doubles.",
             "Divide once: reduction='mean' does it already.",
         )
+
+
+def _padded(case: Case) -> bool:
+    """Whether one more, impossible class makes the loss smaller by just one part."""
+    output, target = case.small
+    kinds = {use.kind for use in case.uses}
+    if output.ndim != 2 or output.shape[1] < 3 or kinds & {"sigmoid", "log"}:
+        return False
+    if "softmax" not in kinds or any(call.name == "kl_div" for call in case.calls):
+        return False
+    never = torch.full_like(output[:, :1], -1e4)
+    wider = torch.cat([output, never], 1)
+    goals = [target]
+    if target.shape == output.shape and target.is_floating_point():
+        goals = [torch.cat([target, torch.full_like(target[:, :1], fill)], 1) for fill in (0, -1e4)]
+    base = case.ask(output, target)
+    share = output.shape[1] / (output.shape[1] + 1)
+    prices = [case.ask(wider, goal) for goal in goals]
+    return bool(base) and any(
+        price is not None and abs(price / base - share) < 2e-3 * share for price in prices
+    )
 
 
 def _writes(case: Case) -> Iterator[Finding]:

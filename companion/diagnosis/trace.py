@@ -119,6 +119,7 @@ class Call:
     from_output: bool = False  # input computed from the output (and not from the target)
     from_target: bool = False  # target computed from the target (and not from the output)
     swapped: bool = False  # input computed from the target only, target from the output
+    own_target: bool = False  # target computed from the output (and not from the target)
     derived: bool = False  # not called: recognised by its values or by its name
     result: Any = None
 
@@ -135,6 +136,8 @@ class Trace:
     calls: list[Call] = field(default_factory=list)
     cuts: list[str] = field(default_factory=list)
     grown: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None = None
+    steps: list[Tensor] = field(default_factory=list)  # results computed from the output
+    reads_target: bool = False  # whether a tensor was computed from the target
 
 
 class Recorder(TorchFunctionMode):
@@ -175,6 +178,7 @@ class Recorder(TorchFunctionMode):
         ours, theirs = self.sources(call.input), self.sources(call.target)
         call.from_output = ours == {"output"}
         call.from_target = theirs == {"target"}
+        call.own_target = theirs == {"output"}
         call.swapped = ours == {"target"} and theirs == {"output"}
 
     def _follow(self, function, args, kwargs, result) -> None:
@@ -189,6 +193,9 @@ class Recorder(TorchFunctionMode):
         if not sources:
             return
         for tensor in tensors_in(result):
+            if "output" in sources:
+                self.trace.steps.append(tensor)
+            self.trace.reads_target |= "target" in sources
             if id(tensor) not in self._sources:
                 self._sources[id(tensor)] = (tensor, sources)
             elif self._sources[id(tensor)][1] != sources:
