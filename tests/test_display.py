@@ -197,9 +197,10 @@ def test_html_and_text_say_the_same():
 
 
 def test_numbers_are_aligned_right_and_words_left():
-    shown = display.table([("CE", 0.5, None, "3"), ("b", "-", 1, "4")], columns="abcd")
+    rows = [("CE", 0.5, None, "3", True, None), ("b", "-", 1, "4", False, None)]
+    shown = display.table(rows, columns="abcdef")
     sides = [style.split()[-1] for style in Cells(shown._repr_html_()).styles]
-    assert sides == ["left", "left", "right", "left"] * 3
+    assert sides == ["left", "left", "right", "left", "left", "left"] * 3
 
 
 def test_tables_are_escaped_and_backticks_are_code():
