@@ -18,6 +18,7 @@ MAP = {
     "decisions": ({"_checks"}, {"torch"}),
     "data": (set(), {"torch", "numpy", "sklearn"}),
     "training": (set(), {"torch", "tqdm"}),
+    "distributed": ({"data", "heads"}, {"torch"}),
     "figures": (set(), {"matplotlib", "numpy"}),
     "diagnosis": ({"losses", "decisions"}, {"torch"}),
     "exercises": ({"losses", "decisions"}, {"torch", "numpy"}),
