@@ -111,6 +111,11 @@ class Exercise:
                 f"`check` wants the function itself, to call it as `{words.call(self.solution)}`; "
                 f"it got {words.article(fn)}. Pass the name without brackets."
             )
+        if inspect.isclass(fn):
+            return self._wrong(
+                f"`{fn.__name__}` is a class: its constructor takes settings, and the data go "
+                "into a call of what it makes. Pass a function."
+            )
         got = self._outcomes(fn)
         if any(_has_dots(outcome) for outcome in got):
             return Result(self.name, NOT_ATTEMPTED, DOTS)

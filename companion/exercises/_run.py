@@ -47,7 +47,7 @@ def _undisturbed() -> Iterator[None]:
             torch.set_default_dtype(torch.float64)
             random.seed(0)
             np.random.seed(0)  # noqa: NPY002
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
             yield
     finally:
         torch.set_default_dtype(dtype)

@@ -110,6 +110,8 @@ def wrong_type(got: object, expected: object) -> str:
             f"What came back is {article(got)}, not a tensor. What was collected one by one has "
             "to become one tensor again, in a way that keeps the gradient where there is one."
         )
+    if isinstance(got, torch.nn.Module):
+        return f"What came back is {article(got)}, not its result: a module has to be called, too."
     if inspect.isgenerator(got) or inspect.iscoroutine(got):
         return f"What came back is {article(got)}: was `yield` or `async` meant?"
     if callable(got):
@@ -166,7 +168,7 @@ def wrong_shape(got: Tensor, expected: Tensor) -> str:
         return f"{start}: was the work done along the wrong dimension?"
     if len(have) > len(want):
         return f"{start}: a dimension is left that should have been reduced."
-    return f"{start}: one reduction too many."
+    return f"{start}: a dimension is missing. Was something reduced or flattened?"
 
 
 def is_placeholder(error: BaseException | None) -> bool:
@@ -211,6 +213,8 @@ def _cause(error: BaseException, fn: Callable, solution: Callable, args: tuple) 
             f"Two shapes do not fit. The arguments were {_shapes(solution, args)}: "
             "write the shape after each of your steps beside it."
         )
+    if "dimension out of range" in text:
+        return f"The arguments were {_shapes(solution, args)}: such a dimension is not there."
     if isinstance(error, IndexError) or "index" in text:
         return (
             f"The arguments were {_shapes(solution, args)}: "

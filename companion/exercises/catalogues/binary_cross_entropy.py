@@ -107,7 +107,7 @@ _PREDICT = Prediction(
 
 
 def binary_cross_entropy(probs, target):
-    """Mean over all elements: probs in (0, 1) and target in [0, 1], same shape -> one number."""
+    """Mean loss: probs in (0, 1), target in [0, 1], one shape -> one number."""
     yes = target * probs.log()
     no = (1 - target) * (1 - probs).log()
     return -(yes + no).mean()
@@ -212,7 +212,7 @@ _BCE = Exercise(
 
 
 def bce_with_logits(logits, target):
-    """Mean loss: logits (N,) or (N, 1), target (N,) in [0, 1] -> one number, finite at +-1000."""
+    """Mean loss: logits (N,) or (N, 1), target (N,) -> one number, finite."""
     logits = logits.reshape(target.shape)
     losses = logits.clamp(min=0) - logits * target + (-logits.abs()).exp().log1p()
     return losses.mean()
@@ -370,7 +370,7 @@ _BCE_LOGITS = Exercise(
 
 
 def bce_gradient(logits, target):
-    """The gradient of the mean loss: logits (N,), target (N,) in [0, 1] -> (N,)."""
+    """Gradient of the mean loss: logits (N,), target (N,) -> (N,)."""
     return (logits.sigmoid() - target) / len(target)
 
 

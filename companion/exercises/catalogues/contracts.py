@@ -13,11 +13,11 @@ SUBJECT = "BCE or CE"
 
 
 def predict_contract():
-    """Six answers: four times "number" or "error", then a number, then "equal" or "different"."""
-    ce_float_labels = "error"  # one float per row is no class index and no distribution
+    """Four times "number" or "error", a number, "equal" or "different"."""
+    ce_float_labels = "error"  # floats (N,) are neither indices nor a table
     bce_integer_target = "error"  # the loss does arithmetic with its target
-    bce_column_target = "error"  # (4, 1) against (4,) would broadcast, so torch refuses
-    ce_class_probabilities = "number"  # float targets of the shape of the logits are fine
+    bce_column_target = "error"  # torch compares the shapes first
+    ce_class_probabilities = "number"  # a table of shares is welcome
     ce_of_one_column = 0.0  # a softmax over one column is 1
     zero_and_z = "equal"  # softmax of (0, z) is the sigmoid of z
     return (
@@ -108,7 +108,7 @@ _PREDICT = Prediction(
 
 
 def one_hot_targets(target, num_classes, dtype):
-    """Class indices (N,) -> table (N, num_classes) of ``dtype``: 1 at the label, else 0."""
+    """Class indices (N,) -> table (N, num_classes) of zeros and ones."""
     table = torch.zeros(len(target), num_classes, dtype=dtype)
     table[torch.arange(len(target)), target] = 1
     return table
@@ -198,7 +198,7 @@ _ONE_HOT = Exercise(
 
 
 def zero_and_logit(logit):
-    """One logit (N,) -> two (N, 2), the first of them 0, with the same probability of class 1."""
+    """One logit (N,) -> two (N, 2), with the same probability of class 1."""
     return torch.stack([torch.zeros_like(logit), logit], dim=1)
 
 
@@ -275,7 +275,7 @@ _ZERO_AND_LOGIT = Exercise(
 
 
 def one_against_rest(logits, target):
-    """K yes-or-no questions: logits (N, K), target (N,) -> mean over all N x K binary losses."""
+    """Mean of all N x K binary losses: logits (N, K), target (N,) -> number."""
     table = torch.nn.functional.one_hot(target, logits.shape[1]).to(logits.dtype)
     loss = torch.nn.BCEWithLogitsLoss()
     return loss(logits, table)

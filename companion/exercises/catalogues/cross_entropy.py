@@ -41,7 +41,7 @@ _ALL_PAIRS = (
 
 
 def predict_cross_entropy():
-    """Four answers: three losses to two decimals, then "same", "larger" or "smaller"."""
+    """Three losses to two decimals, then "same", "larger" or "smaller"."""
     equal_logits = 1.39  # ln 4: four classes, each with probability 1/4
     right_label = 0.22  # -ln(4/5): softmax of (0, ln 4) is (1/5, 4/5)
     wrong_label = 1.61  # -ln(1/5)
@@ -119,7 +119,7 @@ _PREDICT = Prediction(
 
 
 def nll_loss(log_probs, target):
-    """Mean over rows: log_probs (N, K), target (N,) of class indices -> one number."""
+    """Mean over rows: log_probs (N, K), class indices (N,) -> one number."""
     picked = log_probs[torch.arange(len(target)), target]
     return -picked.mean()
 
@@ -280,7 +280,7 @@ _LOGSUMEXP = Exercise(
 
 
 def cross_entropy(logits, target):
-    """Mean over rows: logits (N, K), target (N,) of class indices -> one number."""
+    """Mean over rows: logits (N, K), class indices (N,) -> one number."""
     log_probs = logits - logits.logsumexp(dim=1, keepdim=True)
     picked = log_probs[torch.arange(len(target)), target]
     return -picked.mean()
@@ -518,7 +518,7 @@ _WEIGHTED = Exercise(
 
 
 def smoothed_cross_entropy(logits, target, smoothing):
-    """Mean over rows: logits (N, K), target (N,), smoothing in [0, 1) -> one number."""
+    """Mean over rows: logits (N, K), target (N,), smoothing -> one number."""
     log_probs = logits.log_softmax(dim=1)
     labelled = -log_probs[torch.arange(len(target)), target]
     uniform = -log_probs.mean(dim=1)

@@ -18,7 +18,13 @@ def predict_decisions():
     argmax_of_one_column = 0  # the only index there is
     broadcast_accuracy = 2.00  # 16 comparisons, 8 of them equal, divided by 4
     cut_for_0_8 = 1.39  # ln(0.8 / 0.2) = ln 4
-    return round_at_tie, at_least_at_tie, argmax_of_one_column, broadcast_accuracy, cut_for_0_8
+    return (
+        round_at_tie,
+        at_least_at_tie,
+        argmax_of_one_column,
+        broadcast_accuracy,
+        cut_for_0_8,
+    )
 
 
 _LN4 = math.log(4)
@@ -95,7 +101,7 @@ _PREDICT = Prediction(
 
 
 def cost_threshold(false_positive, false_negative):
-    """Two costs -> the probability above which saying yes is the cheaper decision."""
+    """Two costs -> the probability above which yes is the cheaper answer."""
     return false_positive / (false_positive + false_negative)
 
 
@@ -161,7 +167,7 @@ _COST_THRESHOLD = Exercise(
 
 
 def binary_labels(logits, threshold):
-    """1 where the probability is above the threshold, else 0: logits of any shape -> int64."""
+    """1 where the probability is above the threshold, else 0; int64."""
     return (logits.sigmoid() > threshold).to(torch.int64)
 
 
@@ -251,7 +257,7 @@ _BINARY_LABELS = Exercise(
 
 
 def accuracy(predicted, target):
-    """Share of right labels: predicted (N,) or (N, 1), target (N,), both int64 -> a number."""
+    """Share of right labels: predicted (N,) or (N, 1), target (N,) -> number."""
     predicted = predicted.reshape(target.shape)
     return (predicted == target).double().mean().item()
 
@@ -338,8 +344,14 @@ _ACCURACY = Exercise(
 )
 
 
-def least_cost_threshold(probs, target, candidates, false_positive, false_negative):
-    """The cheapest candidate: probs (N,), target (N,), candidates (T,), two costs -> a number."""
+def least_cost_threshold(
+    probs,
+    target,
+    candidates,
+    false_positive,
+    false_negative,
+):
+    """The cheapest candidate: (N,), (N,), (T,) and two costs -> a number."""
     decided = probs > candidates[:, None]  # (T, N)
     false_alarms = (decided & (target == 0)).sum(dim=1)
     misses = (~decided & (target == 1)).sum(dim=1)

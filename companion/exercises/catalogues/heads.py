@@ -89,7 +89,7 @@ _PREDICT = Prediction(
 
 
 def one_logit_head(weight, bias):
-    """Two-logit weight (2, H) and bias (2,) -> one-logit weight (1, H) and bias (1,)."""
+    """Two-logit weight (2, H), bias (2,) -> one-logit (1, H) and (1,)."""
     return weight[1:] - weight[:1], bias[1:] - bias[:1]
 
 
@@ -172,7 +172,7 @@ _ONE_LOGIT = Exercise(
 
 
 def two_logit_head(weight, bias):
-    """One-logit weight (1, H) and bias (1,) -> two-logit (2, H) and (2,), class 0 all zeros."""
+    """One-logit weight (1, H), bias (1,) -> two-logit (2, H) and (2,)."""
     two_rows = torch.cat([torch.zeros_like(weight), weight])
     two_biases = torch.cat([torch.zeros_like(bias), bias])
     return two_rows, two_biases
@@ -257,7 +257,7 @@ _TWO_LOGIT = Exercise(
 
 
 def two_class_loss(logits, target):
-    """Cross-entropy of two logits by a binary loss: logits (N, 2), target (N,) -> one number."""
+    """Cross-entropy by a binary loss: logits (N, 2), target (N,) -> number."""
     logit = logits[:, 1] - logits[:, 0]
     loss = torch.nn.BCEWithLogitsLoss()
     return loss(logit, target.to(logit.dtype))
@@ -354,7 +354,7 @@ _TWO_CLASS_LOSS = Exercise(
 
 
 def positive_probs(output, head):
-    """P(class 1) as (N,): output (N,) for head "sigmoid" and "logit", (N, 2) for "two logits"."""
+    """P(class 1), (N,), for "sigmoid", "logit" (N,) or "two logits" (N, 2)."""
     if head == "sigmoid":
         return output
     if head == "logit":

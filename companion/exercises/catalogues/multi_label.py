@@ -118,7 +118,7 @@ _PREDICT = Prediction(
 
 
 def subset_accuracy(predicted, targets):
-    """Share of rows that are right in every label: both (N, L), int64, 0 or 1 -> a number."""
+    """Share of rows right in every label: both (N, L) of 0, 1 -> a number."""
     return (predicted == targets).all(dim=1).double().mean().item()
 
 
@@ -192,7 +192,7 @@ _SUBSET = Exercise(
 
 
 def multilabel_labels(logits, thresholds):
-    """1 where the probability is above its label's threshold: logits (N, L), (L,) -> int64."""
+    """1 above the label's threshold, else 0: (N, L), (L,) -> int64 (N, L)."""
     return (logits.sigmoid() > thresholds).to(torch.int64)
 
 
@@ -282,7 +282,7 @@ _LABELS = Exercise(
 
 
 def multi_label_loss(logits, targets, pos_weight):
-    """Mean over all elements: logits and targets (N, L), pos_weight (L,) -> one number."""
+    """Mean over all elements: twice (N, L), pos_weight (L,) -> one number."""
     log_sigmoid = torch.nn.functional.logsigmoid
     yes = pos_weight * targets * log_sigmoid(logits)
     no = (1 - targets) * log_sigmoid(-logits)
@@ -419,7 +419,7 @@ _LOSS = Exercise(
 
 
 def macro_f1(predicted, targets):
-    """Mean of the labels' F1: both (N, L), int64, 0 or 1 -> a number; 0 for a label never seen."""
+    """Mean of the labels' F1: both (N, L) of 0 and 1 -> a number."""
     hits = (predicted * targets).sum(dim=0)
     named = predicted.sum(dim=0) + targets.sum(dim=0)
     return (2 * hits / named.clamp(min=1)).mean().item()

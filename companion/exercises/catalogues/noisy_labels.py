@@ -26,7 +26,13 @@ def predict_noise():
     rce_certain_and_wrong = 4.00  # the bound, -A
     one_wrong_class = 0.10  # 0.4 shared by four other classes
     noise_limit = 0.90  # 1 - 1/K: until then the true label is the most frequent
-    return log_of_clamp, rce_undecided, rce_certain_and_wrong, one_wrong_class, noise_limit
+    return (
+        log_of_clamp,
+        rce_undecided,
+        rce_certain_and_wrong,
+        one_wrong_class,
+        noise_limit,
+    )
 
 
 _CLAMP = math.log(1e-4)
@@ -105,7 +111,7 @@ _PREDICT = Prediction(
 
 
 def noise_matrix(num_classes, rate):
-    """Entry (i, j): the chance that true class i is labelled j -> (num_classes, num_classes)."""
+    """Entry (i, j): the chance that true class i is labelled j -> (K, K)."""
     each = rate / (num_classes - 1)
     matrix = torch.full((num_classes, num_classes), each)
     return matrix.fill_diagonal_(1 - rate)
@@ -175,7 +181,7 @@ _NOISE_MATRIX = Exercise(
 
 
 def reverse_cross_entropy(logits, target, log_zero):
-    """Mean over rows: logits (N, K), target (N,), log_zero < 0 in place of log 0 -> one number."""
+    """Mean over rows: logits (N, K), target (N,), log_zero < 0 -> one number."""
     probs = logits.softmax(dim=1)
     labelled = probs[torch.arange(len(target)), target]
     return (-log_zero * (1 - labelled)).mean()
@@ -292,7 +298,7 @@ _RCE = Exercise(
 
 
 def symmetric_cross_entropy(logits, target, alpha, beta, log_zero):
-    """Mean of alpha CE + beta RCE: logits (N, K), target (N,), three numbers -> one number."""
+    """Mean of alpha CE + beta RCE over the rows -> one number."""
     log_probs = logits.log_softmax(dim=1)
     ce = -log_probs[torch.arange(len(target)), target]
     rce = -log_zero * (1 - torch.exp(-ce))

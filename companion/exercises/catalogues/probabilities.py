@@ -86,7 +86,7 @@ _PREDICT = Prediction(
 
 
 def log_odds(probs):
-    """From probability to logit: probs of any shape, in (0, 1) -> the same shape."""
+    """From probability to logit: probs in (0, 1), any shape -> same shape."""
     return (probs / (1 - probs)).log()
 
 
@@ -166,7 +166,7 @@ _LOG_ODDS = Exercise(
 
 
 def sigmoid(logits):
-    """From logit to probability: logits of any shape -> the same shape, in (0, 1)."""
+    """From logit to probability: logits of any shape -> same shape."""
     return 1 / (1 + (-logits).exp())
 
 
@@ -267,7 +267,7 @@ _ROWS = {
 
 
 def softmax(logits):
-    """Over the classes: logits (N, K) -> probabilities (N, K); finite for every finite input."""
+    """Probabilities over the classes: logits (N, K) -> (N, K), always finite."""
     shifted = logits - logits.max(dim=1, keepdim=True).values
     weights = shifted.exp()
     return weights / weights.sum(dim=1, keepdim=True)
@@ -371,7 +371,7 @@ _SOFTMAX = Exercise(
 
 
 def two_class_logit(logits):
-    """The logit whose sigmoid is the softmax probability of class 1: logits (N, 2) -> (N,)."""
+    """Logit of P(class 1): logits (N, 2) -> (N,)."""
     return logits[:, 1] - logits[:, 0]
 
 

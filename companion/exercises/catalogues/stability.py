@@ -115,7 +115,7 @@ _PREDICT = Prediction(
 
 
 def bad_rows(inputs):
-    """Indices of the rows that hold a NaN or an infinity: inputs (N, H) -> int64 (M,)."""
+    """Indices of rows with a NaN or infinity: inputs (N, H) -> int64 (M,)."""
     fine = inputs.isfinite().all(dim=1)
     return (~fine).nonzero().squeeze(1)
 
@@ -205,7 +205,7 @@ _BAD_ROWS = Exercise(
 
 
 def entropy(logits):
-    """Entropy of the softmax, in nats: logits (N, K) -> (N,); finite for every finite input."""
+    """Entropy of the softmax, in nats: logits (N, K) -> (N,), always finite."""
     log_probs = logits.log_softmax(dim=1)
     return -(log_probs.exp() * log_probs).sum(dim=1)
 
@@ -301,7 +301,7 @@ _ENTROPY = Exercise(
 
 
 def ignoring_cross_entropy(logits, target, ignore_index):
-    """Mean over the rows whose target is not ``ignore_index``; 0 if there are none."""
+    """Mean over the rows that are not ignored; 0 if there are none."""
     kept = target != ignore_index
     safe_target = target.where(kept, 0)
     losses = -logits.log_softmax(dim=1)[torch.arange(len(target)), safe_target]
@@ -407,7 +407,7 @@ _IGNORING = Exercise(
 
 
 def half_safe_bce(logits, target):
-    """Mean BCE with logits: both (N,), float16, bfloat16 or float32 -> one float32 number."""
+    """Mean loss: logits (N,), target (N,), half or float32 -> float32."""
     logits, target = logits.float(), target.float()
     losses = logits.clamp(min=0) - logits * target + (-logits.abs()).exp().log1p()
     return losses.mean()

@@ -92,7 +92,7 @@ _PREDICT = Prediction(
 
 
 def epoch_mean(losses, sizes):
-    """Mean loss per sample: the batches' mean losses (B,) and sizes (B,) -> a number."""
+    """Mean loss per sample: batch means (B,), batch sizes (B,) -> a number."""
     return ((losses * sizes).sum() / sizes.sum()).item()
 
 
@@ -175,7 +175,7 @@ def _running_half(values):
 
 
 def fill_missing(inputs, code):
-    """Replace ``code`` by its column's mean of the other values: inputs (N, H) -> (N, H)."""
+    """Replace the code by its column's mean of known values -> (N, H)."""
     missing = inputs == code
     total = inputs.masked_fill(missing, 0.0).sum(dim=0)
     means = total / (~missing).sum(dim=0)
@@ -284,7 +284,7 @@ _FILL = Exercise(
 
 
 def standardise(train, other):
-    """``other`` (M, H) in units of ``train`` (N, H): column mean 0 and std 1 on train -> (M, H)."""
+    """Other rows (M, H) in units of the training rows (N, H) -> (M, H)."""
     return (other - train.mean(dim=0)) / train.std(dim=0)
 
 
@@ -372,7 +372,7 @@ _STANDARDISE = Exercise(
 
 
 def gradient_step(weight, bias, inputs, target, learning_rate):
-    """One step on the mean BCE: weight (H,), bias (), inputs (N, H), target (N,) -> both, new."""
+    """Weight (H,), bias (), inputs (N, H), target (N,) -> new weight, bias."""
     logits = inputs @ weight + bias
     error = (logits.sigmoid() - target) / len(target)
     new_weight = weight - learning_rate * (inputs.T @ error)
