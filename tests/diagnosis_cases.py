@@ -1057,6 +1057,52 @@ def _multiclass(w, predict, n=16):
     return Wiring(nn.CrossEntropyLoss(), output, target, {"predict": predict})
 
 
+@bug("DOUBLE_ACTIVATION", "suspicion")
+def sigmoid_by_hand_then_bce_with_logits(w):
+    output = 1 / (1 + torch.exp(-w.logits(16, 1)))
+    return Wiring(nn.BCEWithLogitsLoss(), output, w.labels(16, 1))
+
+
+@bug("DOUBLE_ACTIVATION")
+def exp_of_log_softmax_then_ce(w):
+    output = w.logits(16, 3).log_softmax(1).exp()
+    return Wiring(nn.CrossEntropyLoss(), output, w.classes(16, k=3))
+
+
+@bug("NOT_LOG_PROBS")
+def soft_nll_by_hand_on_logits(w):
+    def criterion(output, target):
+        return -(target * output).sum(1).mean()
+
+    return Wiring(criterion, w.logits(16, 3), one_hot(w.classes(16, k=3), 3, w.dtype))
+
+
+@bug("DOUBLE_ACTIVATION")
+def kl_by_hand_on_softmax(w):
+    def criterion(output, target):
+        logs = output - output.exp().sum(1, keepdim=True).log()
+        return (target * (target.log() - logs)).sum(1).mean()
+
+    return Wiring(criterion, w.logits(16, 3).softmax(1), w.randn(16, 3).softmax(1))
+
+
+@bug("LOGITS_FOR_PROBS")
+def clamped_logits_then_log(w):
+    def criterion(output, target):
+        output = output.clamp(1e-4, 1 - 1e-4)
+        return -(target * output.log() + (1 - target) * (1 - output).log()).mean()
+
+    return Wiring(criterion, w.logits(16, 1), w.labels(16, 1))
+
+
+@bug("TARGET_RANGE")
+def gather_beyond_the_classes(w):
+    def criterion(output, target):
+        return -output.log_softmax(1).gather(1, target[:, None]).mean()
+
+    return Wiring(criterion, w.logits(16, 3), w.classes(16, k=5))
+
+
 @bug("DECISION_RULE")
 def argmax_over_one_column(w):
     return _binary(w, lambda o: o.argmax(dim=1, keepdim=True))
@@ -1792,6 +1838,59 @@ def angular_margin(w):
             return F.cross_entropy(16 * (cosine - margin), target)
 
     return Wiring(ArcFace(), w.logits(16, 6), w.classes(16, k=3))
+
+
+@right
+def contrastive_distance(w):
+    def criterion(output, target):
+        apart = F.relu(1 - output)
+        return (target * output**2 + (1 - target) * apart**2).mean()
+
+    return Wiring(criterion, w.logits(16, 1).abs(), w.labels(16, 1))
+
+
+@right
+def prototype_distances(w):
+    def criterion(output, target):
+        return F.cross_entropy(-output, target)
+
+    return Wiring(criterion, w.logits(16, 3).square(), w.classes(16, k=3))
+
+
+@right
+def margin_minus_distance(w):
+    def criterion(output, target):
+        return F.binary_cross_entropy_with_logits(1.0 - output, target)
+
+    return Wiring(criterion, w.logits(16, 1).abs(), w.labels(16, 1))
+
+
+@right
+def evidential(w):
+    def criterion(output, target):
+        alpha = F.softplus(output) + 1
+        marks = one_hot(target, 3, output.dtype)
+        return (marks * (alpha.sum(1, keepdim=True).log() - alpha.log())).sum(1).mean()
+
+    return Wiring(criterion, w.logits(16, 3), w.classes(16, k=3))
+
+
+@right
+def missing_labels_as_nan(w):
+    target = w.several(16, 5)
+    target[2:5, 1] = float("nan")
+
+    def criterion(output, target):
+        known = ~target.isnan()
+        return F.binary_cross_entropy_with_logits(output[known], target[known])
+
+    return Wiring(criterion, w.logits(16, 5), target)
+
+
+@right
+def labels_rounded_above_one(w):
+    target = w.labels(16, 1) * (1 + 2**-20)
+    return Wiring(nn.BCEWithLogitsLoss(), w.logits(16, 1), target)
 
 
 @right

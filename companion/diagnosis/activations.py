@@ -136,9 +136,12 @@ def _probabilities_by_value(case: Case, call: Call) -> Finding | None:
                 "probabilities.",
                 "Cross-entropy",
             )
-    elif call.contract.over == "elements" and given.numel() >= 200:
+    elif call.contract.over == "elements" and given.numel():
         low, high = ask.span(given)
-        if 0 <= low < 0.1 and 0.9 < high <= 1:
+        full = given.numel() >= 200 and 0 <= low < 0.1 and 0.9 < high <= 1
+        # 1 / (1 + exp(-x)), written by hand
+        inverse = made.node is not None and graph.operation(made.node) == "Reciprocal"
+        if full or (inverse and low >= 0 and high <= 1):
             return finding(
                 "DOUBLE_ACTIVATION",
                 "suspicion",
@@ -157,6 +160,8 @@ def bounded_logits(case: Case) -> Iterator[Finding]:
         made = use.producer
         if use.kind not in ("softmax", "sigmoid") or not made.bounded:
             continue
+        if made.kind == "relu" and made.shifted:
+            continue  # margin - distance is a free score
         if made.kind in ("relu", "soft_relu", "tanh", "batch_norm", "layer_norm", "dropout"):
             yield _bounded(case, use)
 
@@ -282,13 +287,18 @@ def logits_for_probs(case: Case) -> Iterator[Finding]:
         if use.kind != "log" or made.scale != 1.0 or not isinstance(case.output, Tensor):
             continue
         low, high = ask.span(case.output)
-        if made.kind in ("linear", "relu", "soft_relu", "tanh", "leaf") and not made.inside:
-            if low < 0 or high > 1:
-                yield _raw_scores(case, "the logarithm in the criterion", made, low, high)
-                return
-        elif made.kind in ("log_softmax", "log_sigmoid"):
+        # A positive quantity has a logarithm too; raw scores give NaN, unless they are clamped.
+        strained = "Clamp" in " ".join(made.through) or not _finite(case)
+        if made.kind in ("linear", "tanh", "leaf") and not made.inside and low < 0 and strained:
             yield _raw_scores(case, "the logarithm in the criterion", made, low, high)
             return
+        if made.kind in ("log_softmax", "log_sigmoid"):
+            yield _raw_scores(case, "the logarithm in the criterion", made, low, high)
+            return
+
+
+def _finite(case: Case) -> bool:
+    return case.loss is not None and bool(case.loss.isfinite().all())
 
 
 def _raw_scores(
@@ -472,7 +482,7 @@ def _varies_only_along(units: Tensor, dim: int) -> bool:
 
 def _taker(case: Case, use: Use) -> str:
     """Return the name of what consumes the output."""
-    operation = graph.operation(use.node)
+    operation = graph.operation(use.node) if use.node is not None else ""
     named = {
         "BinaryCrossEntropyWithLogits": ("binary_cross_entropy_with_logits",),
         "LogSoftmax": ("cross_entropy",),
@@ -481,6 +491,8 @@ def _taker(case: Case, use: Use) -> str:
     for call in case.calls:
         if call.name in named:
             return call.name
+    if use.node is None:
+        return f"the criterion ({case.calls[-1].name}, by its values)"
     return {"softmax": "the criterion's softmax", "sigmoid": "the criterion's sigmoid"}.get(
         use.kind, "the criterion"
     )
@@ -515,7 +527,9 @@ def _classes_of(case: Case, use: Use) -> int | None:
     result = graph.saved(use.node, "result")
     if isinstance(result, Tensor) and isinstance(use.dim, int):
         return result.shape[use.dim]
-    return case.classes
+    if isinstance(case.output, Tensor) and case.output.ndim > 1:
+        return case.output.shape[1]
+    return None
 
 
 RULES = (

@@ -19,8 +19,7 @@ def call_form(case: Case) -> Iterator[Finding]:
     if isinstance(criterion, type):
         yield _api(
             f"{criterion.__name__} is a class: it has to be made before it is called",
-            f"calling it with output and target makes a {criterion.__name__} out of them instead "
-            "of a loss.",
+            f"calling it with {case.facts} makes a {criterion.__name__} of them, no loss.",
             f"criterion = {criterion.__name__}(); loss = criterion(output, target)",
         )
         return
@@ -44,7 +43,7 @@ def call_form(case: Case) -> Iterator[Finding]:
             "the loss holds a weight that was computed by the model "
             f"(shape {ask.shape(_learned_weight(case))})."
             if _learned_weight(case) is not None
-            else f"torch says: {ask.describe(case.error)}",
+            else f"{case.facts}; torch says: {ask.describe(case.error)}",
             "nn.CrossEntropyLoss()(output, target)",
         )
     if case.swapped:
@@ -83,7 +82,7 @@ def _in_constructor(case: Case) -> bool:
 def _swap_evidence(case: Case) -> str:
     for call in case.calls:
         if call.swapped:
-            return f"{call.name} gets the target first and the output second."
+            return f"{call.name} gets the target first and the output second; {case.facts}."
     kind = "whole numbers" if ask.is_index(case.output) else "values without a graph"
     return (
         f"what was passed as output holds {kind} ({ask.dtype(case.output)}, shape "
@@ -111,7 +110,7 @@ def _not_tensors(case: Case) -> Iterator[Finding]:
             mend = f"torch.as_tensor({role})"
         yield _api(
             f"the {role} is no tensor but a {kind}",
-            f"torch says: {ask.describe(case.error)}",
+            f"{case.facts}; torch says: {ask.describe(case.error)}",
             mend,
         )
 

@@ -56,7 +56,8 @@ class Case:
         answer, fault = self.sandbox.call(trace.record, self.criterion, given, target)
         result, seen, error = answer or (None, trace.Trace(), fault)
         self.result, self.trace, self.error = result, seen, error
-        self.loss = result if isinstance(result, Tensor) else None
+        dense = isinstance(result, Tensor) and result.layout is torch.strided
+        self.loss = result if dense else None
         named = trace.by_name(self.criterion, given, target)
         self.calls = list(seen.calls) or ([named] if named else [])
         self.uses: list[Use] = []
@@ -98,6 +99,11 @@ class Case:
         return graph.producer(self._origin(self.output), Bridge())
 
     @property
+    def uses_activation(self) -> bool:
+        """Whether the criterion is seen to apply softmax or sigmoid to the output."""
+        return any(u.kind in ("softmax", "sigmoid") and not u.producer.inside for u in self.uses)
+
+    @property
     def has_graph(self) -> bool:
         """Whether it is known what made the output."""
         return self.producer.node is not None
@@ -116,6 +122,17 @@ class Case:
         if self.loss is None or self.loss.numel() != 1 or self.loss.is_complex():
             return ""
         return f"; here it is {float(self.loss):.4f}"
+
+    @property
+    def facts(self) -> str:
+        """What was passed, for the evidence."""
+        parts = []
+        for role, value in (("output", self.output), ("target", self.target)):
+            if isinstance(value, Tensor):
+                parts.append(f"{role} {dtype(value)} {shape(value)}")
+            else:
+                parts.append(f"{role} {type(value).__name__}")
+        return ", ".join(parts)
 
     @functools.cached_property
     def classes(self) -> int | None:
@@ -155,7 +172,7 @@ class Case:
         if not (self.simple and self.output.shape == self.target.shape and self.target.numel()):
             return False
         low, high = span(self.target)
-        return low >= 0 and high <= 1
+        return low >= -slack(self.target) and high <= 1 + slack(self.target)
 
     @functools.cached_property
     def unit_map(self) -> Tensor | None:
@@ -206,11 +223,12 @@ class Case:
 
     def ask(self, output: Tensor, target: Tensor) -> float | None:
         """Return what the criterion gives for other tensors (the mean, where it is not scalar)."""
-        result, error = self.sandbox.call(self.criterion, output.clone(), target.clone())
-        if error is not None or not isinstance(result, Tensor | float | int):
-            return None
-        value = result.detach().double().mean() if isinstance(result, Tensor) else result
-        return float(value)
+
+        def price() -> float:
+            result = self.criterion(output.clone(), target.clone())
+            return float(result.detach().double().mean() if isinstance(result, Tensor) else result)
+
+        return self.sandbox.call(price)[0]
 
     def ask_step(self, step: int, output: Tensor, target: Tensor) -> float | None:
         """Return the mean of one step on the way to the loss, for other tensors."""
@@ -292,6 +310,11 @@ def span(tensor: Tensor) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def slack(tensor: Tensor) -> float:
+    """Return how far rounding may carry a number between 0 and 1."""
+    return max(1e-4, 2 * torch.finfo(tensor.dtype).eps) if tensor.is_floating_point() else 0.0
+
+
 def rows(tensor: Tensor, dim: int = 1) -> Tensor:
     """Return the values in float64; of a large tensor a part that is whole along ``dim``."""
     values = tensor.detach()
@@ -306,14 +329,16 @@ def rows(tensor: Tensor, dim: int = 1) -> Tensor:
 
 def sums_to_one(tensor: Tensor, dim: int) -> bool:
     """Whether the values are probabilities that add up to 1 along ``dim``, as far as they can."""
-    if tensor.ndim == 0 or tensor.shape[dim] < 2 or not tensor.is_floating_point():
+    if tensor.ndim == 0 or tensor.shape[dim] < 2 or not tensor.numel():
+        return False
+    if not tensor.is_floating_point():
         return False
     values = rows(tensor, dim)
-    slack = max(1e-5, torch.finfo(tensor.dtype).eps * 4)
+    near = max(1e-5, torch.finfo(tensor.dtype).eps * 4)
     low, high = span(values)
-    if not (low >= -slack and high <= 1 + slack):
+    if not (low >= -near and high <= 1 + near):
         return False
-    return bool(((values.sum(dim) - 1).abs() <= slack * max(1.0, values.shape[dim] ** 0.5)).all())
+    return bool(((values.sum(dim) - 1).abs() <= near * max(1.0, values.shape[dim] ** 0.5)).all())
 
 
 def is_log_distribution(tensor: Tensor, dim: int) -> bool:
@@ -322,8 +347,8 @@ def is_log_distribution(tensor: Tensor, dim: int) -> bool:
         return False
     values = rows(tensor, dim)
     largest = float(values[values.isfinite()].abs().max()) if values.isfinite().any() else 0.0
-    slack = max(1e-4, 4 * torch.finfo(tensor.dtype).eps * max(1.0, largest))
-    return bool((values.logsumexp(dim).abs() <= slack).all())
+    near = max(1e-4, 4 * torch.finfo(tensor.dtype).eps * max(1.0, largest))
+    return bool((values.logsumexp(dim).abs() <= near).all())
 
 
 def class_dim(tensor: Tensor) -> int:

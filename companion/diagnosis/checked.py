@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .diagnose import diagnose
+from .engine import diagnose
 from .report import Report
 
 

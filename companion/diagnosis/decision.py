@@ -184,7 +184,9 @@ def _constant(case: Case, answer: Tensor) -> Finding | None:
 def _threshold(case: Case, answer: Tensor) -> Finding | None:
     """Where a yes-or-no rule turns from no to yes."""
     kind = kind_of_output(case)
-    if kind not in ("logits/elements", "probs/elements") or answer.shape != case.output.shape:
+    if kind not in ("logits/elements", "probs/elements"):
+        return None
+    if answer.numel() != case.output.numel():
         return None
     logits = kind == "logits/elements"
     points = torch.linspace(-8, 8, 321) if logits else torch.linspace(0.0, 1.0, 201)

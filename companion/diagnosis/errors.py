@@ -35,19 +35,28 @@ def unexplained(case: Case, found: list[Finding]) -> Iterator[Finding]:
             "SHAPE",
             "certain",
             f"{call.name} does not accept these tensors",
-            f"output {ask.dtype(call.input)} {ask.shape(call.input)}, target "
+            f"input {ask.dtype(call.input)} {ask.shape(call.input)}, target "
             f"{ask.dtype(call.target)} {ask.shape(call.target)}; {said}.",
             "",
         )
         return
-    facts = []
-    for role, value in (("output", case.output), ("target", case.target)):
-        if isinstance(value, Tensor):
-            facts.append(f"{role} {ask.dtype(value)} {ask.shape(value)}")
-    yield finding(
-        "CUSTOM_LOSS",
-        "certain",
-        "the criterion fails on these tensors",
-        ", ".join([*facts, said]) + ".",
-        "",
-    )
+    code, what = _likely(case)
+    yield finding(code, "certain", what, f"{case.facts}; {said}.")
+
+
+def _likely(case: Case) -> tuple[str, str]:
+    """Return the code that the tensors at hand suggest, whatever the message says."""
+    what = "the criterion fails on these tensors"
+    output, target = case.output, case.target
+    if not case.simple or not output.ndim:
+        return "CUSTOM_LOSS", what
+    if ask.is_index(target) and case.classes is not None and target.numel():
+        low, high = int(target.min()), int(target.max())
+        if low < 0 or high >= case.classes:
+            labels = f"labels run from {low} to {high}, and the output has {case.classes} classes"
+            return "TARGET_RANGE", f"{what}: {labels}"
+    if output.shape == target.shape and output.dtype != target.dtype:
+        return "TARGET_DTYPE", f"{what}, which differ in dtype"
+    if output.shape != target.shape and case.classes is None:
+        return "SHAPE", f"{what}, which differ in shape"
+    return "CUSTOM_LOSS", what

@@ -73,6 +73,11 @@ class Producer:
         return self.scale is not None and abs(self.scale) <= 1.5
 
     @property
+    def shifted(self) -> bool:
+        """Whether a constant was added, or the sign turned, on the way."""
+        return bool({"Add", "Sub", "Rsub"} & set(self.through)) or (self.scale or 1.0) < 0
+
+    @property
     def name(self) -> str:
         """The node's own name, as torch prints it."""
         return "" if self.node is None else self.node.name()
@@ -83,7 +88,7 @@ class Use:
     """A step of the criterion that says what it takes its input for."""
 
     kind: str  # a key of _USES
-    node: object
+    node: object  # None where the step is known by its values only
     producer: Producer
 
     @property
@@ -156,8 +161,20 @@ def producer(node, bridge: Bridge) -> Producer:
             return Producer("linear", bias, tuple(through), scale, inside, within)
         else:
             kind = _KIND_OF.get(name, "other")
+            if name in ("Exp", "Log") and len(edges) == 1:
+                kind = _undone(name, producer(edges[0], bridge).kind)
             return Producer(kind, node, tuple(through), scale, inside, within)
     return Producer("other", node, tuple(through), scale, inside)
+
+
+def _undone(name: str, inner: str) -> str:
+    """Return what exp or log makes of an activation: log of softmax is log_softmax."""
+    return {
+        ("Exp", "log_softmax"): "softmax",
+        ("Exp", "log_sigmoid"): "sigmoid",
+        ("Log", "softmax"): "log_softmax",
+        ("Log", "sigmoid"): "log_sigmoid",
+    }.get((name, inner), "other")
 
 
 def _agreed(edges, bridge, node, through, scale, inside) -> Producer:

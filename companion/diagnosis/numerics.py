@@ -66,14 +66,15 @@ def _bad_values(tensor: Tensor, role: str, case: Case) -> tuple[str, int] | None
     if not tensor.is_floating_point():
         return None
     nans = int(tensor.isnan().sum())
-    if nans:
+    finite = case.loss is not None and bool(case.loss.isfinite().all())
+    # A NaN in the target may mark what is not known and be left out.
+    if nans and not (role == "target" and finite):
         return "NaN", nans
     plus = int(torch.isposinf(tensor).sum())
     if plus:
         return "infinity", plus
     # -inf masks a class out, as long as it is nobody's label.
     minus = int(torch.isneginf(tensor).sum())
-    finite = case.loss is not None and bool(case.loss.isfinite().all())
     if minus and not finite and role == "output":
         return "-infinity at a label", minus
     return None

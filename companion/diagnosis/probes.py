@@ -5,6 +5,7 @@ them are skipped where the criterion hands on one of torch's own losses unchange
 repeat itself.
 """
 
+import numbers
 from collections.abc import Iterator
 
 import torch
@@ -19,12 +20,14 @@ from .report import Finding
 from .trace import CONTRACTS, Call, record
 
 _CLOSE = 1e-3
+_SHIFTS = (0.0, 0.25, -0.5)
 
 
 def no_gradient(case: Case) -> Iterator[Finding]:
     """A loss from which nothing flows back to the output."""
-    if isinstance(case.result, float | int) and not isinstance(case.result, bool):
-        yield _cut(case, f"the criterion returns a {type(case.result).__name__}, not a tensor")
+    if isinstance(case.result, numbers.Real):
+        number = f"{type(case.result).__name__} ({float(case.result):.4g})"
+        yield _cut(case, f"the criterion returns a {number} and no tensor")
         return
     if not isinstance(case.output, Tensor):
         if case.loss is not None and case.leaves and not case.loss.requires_grad:
@@ -66,7 +69,7 @@ def flat(case: Case) -> Iterator[Finding]:
 
 
 def _flat_output(case: Case) -> Iterator[Finding]:
-    if case.loss is None or not isinstance(case.output, Tensor):
+    if case.loss is None or not case.loss.numel() or not isinstance(case.output, Tensor):
         return
     slope = case.gradient
     if slope is None or not slope.numel() or bool((slope != 0).any()):
@@ -140,67 +143,73 @@ def _idle_model(case: Case) -> Iterator[Finding]:
 def like_known(case: Case) -> None:
     """Add the known loss that a criterion equals, where no call of one was seen.
 
-    A softmax and a logarithm written by hand are cross-entropy all the same: the values say so, at
-    the batch and at two other outputs.
+    A softmax and a logarithm written by hand are cross-entropy all the same: the values say so at
+    three outputs drawn for the purpose.
     """
     if case.calls or case.small is None or case.loss is None or not case.repeats:
         return
     output, target = case.small
     if not output.numel() or target.numel() == 0:
         return
-    # Two-fold precision would hide what a criterion rounds, so its own is kept.
-    for points, function, options in _candidates(case, output, target):
+    for points, function, known in _candidates(case, output, target):
         factor = _constant_factor(case, function, points, target)
-        if factor is None:
-            continue
-        count = output.shape[0]
-        one = Call(
-            CONTRACTS[function],
-            case.given,
-            case.given_target,
-            {"reduction": "mean", **options},
-            from_output=True,
-            from_target=True,
-            derived=True,
-        )
-        one.options["factor"] = factor
-        one.options["samples"] = count
-        case.calls.append(one)
-        return
+        if factor is not None:
+            options = {"reduction": "mean", "factor": factor}
+            contract = CONTRACTS[known]
+            case.calls.append(
+                Call(contract, case.given, case.given_target, options, True, True, derived=True)
+            )
+            if contract.takes == "logits" and not case.uses_activation:
+                kind = "softmax" if contract.over == "classes" else "sigmoid"
+                made = graph.producer(case.given.grad_fn, case.bridge)
+                case.uses.append(graph.Use(kind, None, made))
+            return
 
 
 def _candidates(case: Case, output: Tensor, target: Tensor):
+    """Yield points to compare at, a known loss, and the key of its contract."""
     generator = torch.Generator().manual_seed(0)
-
-    def noise() -> Tensor:
-        drawn = torch.randn(output.shape, generator=generator, dtype=torch.float32)
-        return drawn.to(output.device, output.dtype)
-
-    first, second = noise(), 2 * noise()
+    noise = [
+        (scale * torch.randn(output.shape, generator=generator)).to(output.device, output.dtype)
+        for scale in (1.0, 2.0, 1.5)
+    ]
     if case.classes is not None and case.classes > 1:
-        yield (first, second), functional.cross_entropy, {}
-        logs = (first.log_softmax(1), second.log_softmax(1) + 0.25)
-        yield logs, functional.nll_loss, {}
+        yield noise, functional.cross_entropy, functional.cross_entropy
+        logs = [point.log_softmax(1) + shift for point, shift in zip(noise, _SHIFTS, strict=True)]
+        yield logs, functional.nll_loss, functional.nll_loss
     elif case.elementwise and target.is_floating_point():
-        yield (first, second), functional.binary_cross_entropy_with_logits, {}
-        yield (first.sigmoid(), second.sigmoid()), functional.binary_cross_entropy, {}
-        sums = target.double().sum(1) if target.ndim == 2 else target.double().flatten() + 9
-        if bool(((sums - 1).abs() < 1e-2).all()):
-            yield (first, second), functional.cross_entropy, {}
+        with_logits = functional.binary_cross_entropy_with_logits
+        yield noise, with_logits, with_logits
+        squashed = [point.sigmoid() for point in noise]
+        yield squashed, functional.binary_cross_entropy, functional.binary_cross_entropy
+        sums = target.double().sum(1) if target.ndim == 2 else None
+        if sums is not None and bool(((sums - 1).abs() < 1e-2).all()):
+            yield noise, functional.cross_entropy, functional.cross_entropy
+            yield noise, _soft_nll, functional.nll_loss
+
+
+def _soft_nll(log_probs: Tensor, target: Tensor) -> Tensor:
+    return -(target * log_probs).sum(1).mean()
 
 
 def _constant_factor(case: Case, function, points, target: Tensor) -> float | None:
-    """Return the one factor between criterion and candidate, or None where it is not one."""
-    ratios = []
+    """Return the factor between criterion and candidate, where they differ by it and a constant."""
+    ours, theirs = [], []
     for point in points:
         goal = target.to(point.dtype) if target.is_floating_point() else target
-        ours = case.ask(point, target)
-        theirs, error = case.sandbox.call(function, point.clone(), goal.clone())
-        if ours is None or error is not None or not float(theirs):
+        known, error = case.sandbox.call(function, point.clone(), goal.clone())
+        price = case.ask(point, target)
+        if price is None or error is not None:
             return None
-        ratios.append(ours / float(theirs))
-    first, second = ratios
-    if not first or abs(first - second) > _CLOSE * abs(first) or first != first:
+        ours.append(price)
+        theirs.append(float(known))
+    steps = [(ours[i] - ours[i + 1], theirs[i] - theirs[i + 1]) for i in (0, 1)]
+    if any(abs(step) < 1e-6 for _, step in steps):
+        return None
+    first, second = (mine / step for mine, step in steps)
+    # Half precision and a large sum leave few digits of a difference.
+    near = 1e-3 if points[0].dtype in (torch.float32, torch.float64) else 5e-2
+    if not abs(first) > 1e-9 or abs(first - second) > near * abs(first):
         return None
     return first
 
@@ -239,7 +248,7 @@ def _no_loss(case: Case) -> Iterator[Finding]:
             "CUSTOM_LOSS",
             "certain",
             "the criterion gives nothing back",
-            "it returned None.",
+            f"for {case.facts} it returned None.",
             "return loss",
         )
 
@@ -277,6 +286,8 @@ def _domain(case: Case) -> str:
         return "probs"
     if "nll" in kinds:
         return "log_probs"
+    if case.producer.kind in ("sigmoid", "softmax"):
+        return "probs"
     return "unknown"
 
 
@@ -298,9 +309,6 @@ def _in_domain(domain: str, scores: Tensor, case: Case) -> Tensor:
         scores = scores.softmax(1) if case.classes is not None else scores.sigmoid()
     elif domain == "log_probs" and case.classes is not None:
         scores = scores.log_softmax(1)
-    elif domain == "unknown":
-        # Between 0 and 1 more is more, for logits and for probabilities alike.
-        scores = 0.5 + 0.2 * scores
     return scores.to(case.output.dtype)
 
 
@@ -312,6 +320,8 @@ def _direction(case: Case) -> Iterator[Finding]:
         return
     towards = (2 * marks - 1) * 2.0
     domain = _domain(case)
+    if domain == "unknown":
+        return  # a distance, say: there, less is more
     right = case.ask(_in_domain(domain, towards, case), target)
     wrong = case.ask(_in_domain(domain, -towards, case), target)
     if right is None or wrong is None:
@@ -576,7 +586,7 @@ def _writes(case: Case) -> Iterator[Finding]:
     if not isinstance(case.given_target, Tensor):
         return
     before, after = case.target, case.given_target
-    if before.shape == after.shape and bool((before.nan_to_num() == after.nan_to_num()).all()):
+    if before.shape != after.shape or torch.equal(before.nan_to_num(), after.nan_to_num()):
         return
     yield finding(
         "CUSTOM_LOSS",

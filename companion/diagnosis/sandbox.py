@@ -278,11 +278,11 @@ def _names(code: types.CodeType) -> set[str]:
 class Sandbox:
     """Calls of one criterion: each on copies, none remembered, not too many, not too long."""
 
-    def __init__(self, *callables: Any, seconds: float = SECONDS, calls: int = MAX_CALLS) -> None:
+    def __init__(self, *callables: Any) -> None:
         """Fence in the callables that are going to be called."""
         self._keeper = Keeper(*callables)
-        self._seconds = seconds
-        self._calls = calls
+        self._seconds = SECONDS
+        self._calls = MAX_CALLS
 
     @property
     def spent(self) -> bool:

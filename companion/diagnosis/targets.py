@@ -154,9 +154,10 @@ def _class_range(case: Case, call: Call) -> Iterator[Finding]:
 def _unit_range(case: Case, call: Call) -> Iterator[Finding]:
     target = call.target
     low, high = ask.span(target)
-    if math.isnan(low) or (low >= 0 and high <= 1):
+    slack = ask.slack(target)
+    if math.isnan(low) or (low >= -slack and high <= 1 + slack):
         return
-    outside = (target < 0) | (target > 1)
+    outside = (target < -slack) | (target > 1 + slack)
     if not _counts(case, call, outside):
         return
     number, values = int(outside.sum()), torch.unique(target.detach())
@@ -165,10 +166,10 @@ def _unit_range(case: Case, call: Call) -> Iterator[Finding]:
         mend = "criterion(output, (target + 1) / 2)"
     elif two and (low, high) == (1.0, 2.0):
         mend = "criterion(output, target - 1)"
-    elif low >= 0 and high > 1:
+    elif low >= 0 and (two or len(values) > 3 or high != 255):
         mend = f"criterion(output, target / {high:g})"
     else:
-        mend = "Leave the unlabelled elements out: reduction='none', then loss[target >= 0].mean()"
+        mend = "Leave the unlabelled elements out: reduction='none', then loss[known].mean()"
     yield finding(
         "TARGET_RANGE",
         "certain",

@@ -119,12 +119,7 @@ def _unchecked(case: Case) -> Iterator[str]:
 
 
 def _subject(case: Case) -> str:
-    parts = [_name(case.criterion)]
-    for role, value in (("output", case.output), ("target", case.target)):
-        if isinstance(value, Tensor):
-            parts.append(f"{role} {ask.dtype(value)} {ask.shape(value)}")
-        else:
-            parts.append(f"{role} {type(value).__name__}")
+    parts = [_name(case.criterion), case.facts]
     if case.loss is not None and case.loss.numel() == 1 and not case.loss.is_complex():
         parts.append(f"loss {float(case.loss):.4f}")
     return " · ".join(parts)
