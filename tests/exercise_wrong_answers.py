@@ -202,7 +202,7 @@ WRONG_ANSWERS = {
     "predict_contract": [
         (
             lambda: ("number", "number", "number", "number", 0.0, "equal"),
-            "bce_column_target: The binary losses of torch compare the two shapes",
+            "column: The binary losses of torch compare the two shapes",
         ),
         (lambda: ("error", "error", "error", "number", 0, "same"), "choose one of 'equal'"),
         (lambda: ("error", "error", "error", "number", 1.1, "equal"), PAPER),

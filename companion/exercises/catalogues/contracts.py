@@ -14,20 +14,13 @@ SUBJECT = "BCE or CE"
 
 def predict_contract():
     """Four times "number" or "error", a number, "equal" or "different"."""
-    ce_float_labels = "error"  # floats (N,) are neither indices nor a table
-    bce_integer_target = "error"  # the loss does arithmetic with its target
-    bce_column_target = "error"  # torch compares the shapes first
-    ce_class_probabilities = "number"  # a table of shares is welcome
-    ce_of_one_column = 0.0  # a softmax over one column is 1
+    float_labels = "error"  # floats (N,) are neither indices nor a table
+    integers = "error"  # the loss does arithmetic with its target
+    column = "error"  # torch compares the shapes first
+    shares = "number"  # a table of shares is welcome
+    one_column = 0.0  # a softmax over one column is 1
     zero_and_z = "equal"  # softmax of (0, z) is the sigmoid of z
-    return (
-        ce_float_labels,
-        bce_integer_target,
-        bce_column_target,
-        ce_class_probabilities,
-        ce_of_one_column,
-        zero_and_z,
-    )
+    return float_labels, integers, column, shares, one_column, zero_and_z
 
 
 _EITHER = ("number", "error")
@@ -41,11 +34,11 @@ def _but(**changed):
 
 
 _PREDICT_QUESTIONS = {
-    "ce_float_labels": _EITHER,
-    "bce_integer_target": _EITHER,
-    "bce_column_target": _EITHER,
-    "ce_class_probabilities": _EITHER,
-    "ce_of_one_column": (),
+    "float_labels": _EITHER,
+    "integers": _EITHER,
+    "column": _EITHER,
+    "shares": _EITHER,
+    "one_column": (),
     "zero_and_z": ("equal", "different"),
 }
 
@@ -58,42 +51,42 @@ _PREDICT = Prediction(
             "float-labels",
             "CrossEntropyLoss reads a target in two ways: as class indices or as class "
             "probabilities. The dtype decides which, and then the shape has to fit.",
-            _but(ce_float_labels="number"),
+            _but(float_labels="number"),
         ),
         Mistake(
             "integer-target",
             "A binary loss multiplies with its target, and soft targets are welcome: it wants the "
             "dtype of the logits. Look up the target dtypes of both losses.",
-            _but(bce_integer_target="number"),
+            _but(integers="number"),
         ),
         Mistake(
             "dtypes-do-not-matter",
             "torch converts no target for you: an index and a number are different things to a "
             "loss. Look up the target dtypes of both losses.",
-            _but(ce_float_labels="number", bce_integer_target="number"),
+            _but(float_labels="number", integers="number"),
         ),
         Mistake(
             "broadcasts",
             "The binary losses of torch compare the two shapes first, just because broadcasting "
             "would pair every logit with every target. A loss written by hand does not.",
-            _but(bce_column_target="number"),
+            _but(column="number"),
         ),
         Mistake(
             "indices-only",
             "Cross-entropy is defined for a whole distribution as its target, and torch takes one "
             "as well: look up class probabilities.",
-            _but(ce_class_probabilities="error"),
+            _but(shares="error"),
         ),
         Mistake(
             "one-column-ln2",
             "That would be the loss of an undecided sigmoid. What does a softmax over a single "
             "column give, whatever the logit?",
-            _but(ce_of_one_column=math.log(2)),
+            _but(one_column=math.log(2)),
         ),
         Mistake(
             "one-column-one",
             "1 is the probability that a softmax gives to a single column. And the loss?",
-            _but(ce_of_one_column=1.0),
+            _but(one_column=1.0),
         ),
         Mistake(
             "different",
