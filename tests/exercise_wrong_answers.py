@@ -346,9 +346,9 @@ WRONG_ANSWERS = {
         ),
     ],
     "predict_nan": [
-        (lambda: ("nan",) * 6, "log_of_zero: NaN is for what has no answer"),
+        (lambda: ("nan",) * 6, "log_0: NaN is for what has no answer"),
         (lambda: ("-inf", "nan", "inf", "nan", "other", "0"), "4 of 6 hold"),
-        (lambda: ("-inf", "nan", "inf", "nan", "zero", "nan"), "half_of_1e_8: choose one of"),
+        (lambda: ("-inf", "nan", "inf", "nan", "zero", "nan"), "half_1e_8: choose one of"),
     ],
     "bad_rows": [
         (lambda x: x != x, "A comparison gives True and False"),

@@ -17,30 +17,23 @@ _HALF, _BRAIN = torch.float16, torch.bfloat16
 
 def predict_nan():
     """Six answers, each of them "nan", "inf", "-inf", "0" or "other"."""
-    log_of_zero = "-inf"
-    zero_times_log_of_zero = "nan"  # 0 times infinity is undefined
-    exp_of_1000 = "inf"  # overflow, in float64 as well
+    log_0 = "-inf"
+    zero_log_0 = "nan"  # 0 times infinity is undefined
+    exp_1000 = "inf"  # overflow, in float64 as well
     inf_minus_inf = "nan"
-    half_of_1e_8 = "0"  # float16 has nothing so small
+    half_1e_8 = "0"  # float16 has nothing so small
     mean_of_none = "nan"  # 0 divided by 0
-    return (
-        log_of_zero,
-        zero_times_log_of_zero,
-        exp_of_1000,
-        inf_minus_inf,
-        half_of_1e_8,
-        mean_of_none,
-    )
+    return log_0, zero_log_0, exp_1000, inf_minus_inf, half_1e_8, mean_of_none
 
 
 _OPTIONS = ("nan", "inf", "-inf", "0", "other")
 _QUESTIONS = dict.fromkeys(
     (
-        "log_of_zero",
-        "zero_times_log_of_zero",
-        "exp_of_1000",
+        "log_0",
+        "zero_log_0",
+        "exp_1000",
         "inf_minus_inf",
-        "half_of_1e_8",
+        "half_1e_8",
         "mean_of_none",
     ),
     _OPTIONS,
@@ -63,34 +56,34 @@ _PREDICT = Prediction(
         Mistake(
             "log-zero-nan",
             "NaN is for what has no answer. The logarithm has a limit at zero: which?",
-            _but(log_of_zero="nan"),
+            _but(log_0="nan"),
         ),
         Mistake(
             "log-zero-inf",
             "The size is right. Draw the logarithm: where does it go as its argument shrinks?",
-            _but(log_of_zero="inf"),
+            _but(log_0="inf"),
         ),
         Mistake(
             "zero-wins",
             "In the definition of the entropy that product counts as 0, and floating-point "
             "arithmetic does not know it: what is zero times infinity?",
-            _but(zero_times_log_of_zero="0"),
+            _but(zero_log_0="0"),
         ),
         Mistake(
             "infinity-wins",
             "Zero pulls one way and infinity the other: the product is undefined. What does a "
             "float become then?",
-            _but(zero_times_log_of_zero="-inf"),
+            _but(zero_log_0="-inf"),
         ),
         Mistake(
             "exp-finite",
             "A float64 ends near 1.8e308, a little above the exponential of 709.",
-            _but(exp_of_1000="other"),
+            _but(exp_1000="other"),
         ),
         Mistake(
             "exp-nan",
             "An overflow is not undefined: it is just too large. Which value stands for that?",
-            _but(exp_of_1000="nan"),
+            _but(exp_1000="nan"),
         ),
         Mistake(
             "infinities-cancel",
@@ -101,7 +94,7 @@ _PREDICT = Prediction(
             "half-keeps-eps",
             "The smallest positive float16 is near 6e-8. What is rounded to it, and what to the "
             "next value below?",
-            _but(half_of_1e_8="other"),
+            _but(half_1e_8="other"),
         ),
         Mistake(
             "mean-zero",
