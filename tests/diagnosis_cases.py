@@ -906,13 +906,21 @@ def data_of_the_output(w):
     return Wiring(criterion, w.logits(16, 3), w.classes(16, k=3))
 
 
-@bug("NO_GRADIENT")
+@bug("NO_GRADIENT", "suspicion")
 def clamp_that_all_have_passed(w):
     def criterion(output, target):
         return F.binary_cross_entropy_with_logits(output.clamp(-1, 1), target)
 
     output = w.logits(16, 1)
     return Wiring(criterion, output + 40 * output.sign().detach(), w.labels(16, 1))
+
+
+@bug("NO_GRADIENT")
+def sign_inside(w):
+    def criterion(output, target):
+        return F.softplus(-(2 * target - 1) * torch.sign(output)).mean()
+
+    return Wiring(criterion, w.logits(16, 1), w.labels(16, 1))
 
 
 @bug("NO_GRADIENT", "suspicion")

@@ -1,12 +1,25 @@
 """The catalogue: each bug is found under its code and level, each right wiring left alone."""
 
+import functools
 import re
 
 import pytest
 import torch
-from diagnosis_cases import BUGS, RIGHT, Wiring, World
+import torch.nn.functional as F
+from diagnosis_cases import (
+    BUGS,
+    RIGHT,
+    Focal,
+    SmoothedCE,
+    Wiring,
+    World,
+    class_dice,
+    sigmoid_focal,
+    soft_dice,
+)
 from diagnosis_trial import TRIAL_BUGS, TRIAL_RIGHT
 
+from companion import losses
 from companion.diagnosis import Report, diagnose
 from companion.diagnosis.codes import CODES
 
@@ -21,6 +34,11 @@ def look(wiring: Wiring) -> Report:
     return diagnose(wiring.criterion, wiring.output, wiring.target, **wiring.more)
 
 
+@functools.cache
+def report_on(name: str) -> Report:
+    return look(BUGS[name].build(World()))
+
+
 def failures(report: Report) -> list[str]:
     return [text for text in report.unchecked if "it failed with" in text]
 
@@ -28,7 +46,7 @@ def failures(report: Report) -> list[str]:
 @pytest.mark.parametrize("name", BUGS)
 def test_a_bug_is_found_under_its_code_and_level(name):
     bug = BUGS[name]
-    report = look(bug.build(World()))
+    report = report_on(name)
     assert (bug.code, bug.level) in [(one.code, one.level) for one in report.findings], report
     assert not report.ok
     assert not failures(report)
@@ -37,7 +55,7 @@ def test_a_bug_is_found_under_its_code_and_level(name):
 @pytest.mark.parametrize("name", BUGS)
 def test_nothing_else_is_certain(name):
     bug = BUGS[name]
-    report = look(bug.build(World()))
+    report = report_on(name)
     assert {one.code for one in report.findings if one.level == "certain"} <= {bug.code}, report
 
 
@@ -61,7 +79,7 @@ def test_right_wirings_raise_no_alarm(dtype, graph, training):
 
 @pytest.mark.parametrize("name", BUGS)
 def test_a_finding_says_how_it_is_known_and_what_to_do(name):
-    for one in look(BUGS[name].build(World())).findings:
+    for one in report_on(name).findings:
         assert one.what
         assert one.evidence
         assert one.chapter
@@ -77,6 +95,51 @@ def test_the_catalogue_is_large_enough():
     assert len(BUGS) >= 60
     assert len(RIGHT) >= 30
     assert (len(TRIAL_BUGS), len(TRIAL_RIGHT)) == (20, 10)
+
+
+BY_CLASS = {
+    "cross_entropy": F.cross_entropy,
+    "label smoothing": torch.nn.CrossEntropyLoss(label_smoothing=0.1),
+    "smoothed by hand": SmoothedCE(),
+    "focal": Focal(),
+    "dice": lambda o, t: class_dice(o.softmax(1), t),
+    "cross-entropy and dice": lambda o, t: F.cross_entropy(o, t) + class_dice(o.softmax(1), t),
+    "mean absolute error": lambda o, t: (1 - o.softmax(1).gather(1, t[:, None])).mean(),
+    "by hand": lambda o, t: (o.logsumexp(1) - o.gather(1, t[:, None]).squeeze(1)).mean(),
+    "Brier": lambda o, t: ((o.softmax(1) - F.one_hot(t, o.shape[1])) ** 2).mean(),
+    "symmetric": losses.SymmetricCrossEntropyLoss(),
+    "generalized": losses.GeneralizedCrossEntropyLoss(),
+    "reverse": losses.reverse_cross_entropy,
+    "companion's own": losses.cross_entropy,
+}
+BY_ELEMENT = {
+    "bce_with_logits": F.binary_cross_entropy_with_logits,
+    "focal": sigmoid_focal,
+    "by hand": lambda o, t: (F.softplus(o) - t * o).mean(),
+    "dice": lambda o, t: soft_dice(o.sigmoid(), t),
+    "dice over all": lambda o, t: soft_dice(o.sigmoid().view(1, -1), t.view(1, -1)),
+    "log-cosh dice": lambda o, t: torch.log(torch.cosh(soft_dice(o.sigmoid(), t))),
+    "Brier": lambda o, t: ((o.sigmoid() - t) ** 2).mean(),
+    "squared hinge": lambda o, t: (F.relu(1 - (2 * t - 1) * o) ** 2).mean(),
+    "exponential": lambda o, t: torch.exp(-(2 * t - 1) * o).mean(),
+    "symmetric": losses.BinarySymmetricCrossEntropyWithLogitsLoss(),
+}
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 5.0])
+@pytest.mark.parametrize("n", [1, 2, 3, 33, 100])
+def test_right_losses_are_right_at_every_size(n, scale):
+    for k in (1, 2, 3, 10, 150):
+        world = World()
+        output = scale * world.logits(n, k)
+        targets = [world.classes(n, k=k)] if k > 1 else []
+        if n * k > 1:
+            targets += [world.labels(n, k), torch.ones(n, k), world.labels(n, k) * 0.8 + 0.1]
+        for target in targets:
+            for name, criterion in (BY_CLASS if target.ndim == 1 else BY_ELEMENT).items():
+                report = look(Wiring(criterion, output, target))
+                assert report.ok, f"{name} {n} {k} {target.dtype}: {report}"
+                assert not failures(report), name
 
 
 @pytest.mark.parametrize(("n", "k"), [(n, k) for n in (1, 2, 5) for k in (2, 5)])

@@ -20,7 +20,7 @@ from .report import Finding
 from .trace import CONTRACTS, Call, record
 
 _CLOSE = 1e-3
-_SHIFTS = (0.0, 0.25, -0.5)
+_SHIFTS = (0.0, 0.25, -0.5, 1.0)
 
 
 def no_gradient(case: Case) -> Iterator[Finding]:
@@ -87,11 +87,23 @@ def _flat_output(case: Case) -> Iterator[Finding]:
         why = "; the criterion clamps them, and past a clamp there is no slope"
     yield finding(
         "NO_GRADIENT",
-        "certain",
+        _flatness(case),
         "the gradient is exactly 0 for every value of the output, and the loss is not",
         f"all {slope.numel()} gradients are 0{why}{case.here}.",
         "Take clamp, round and sign out of the way from output to loss.",
     )
+
+
+def _flatness(case: Case) -> str:
+    """Return "certain" where other outputs have no gradient either, else what a batch can show."""
+    if case.small is not None:
+        output, target = case.small
+        generator = torch.Generator().manual_seed(0)
+        drawn = 0.1 * torch.randn(output.shape, generator=generator).to(output.device)
+        slope = case.slope(_in_domain(_domain(case), drawn.double(), case), target)
+        if slope is not None and bool((slope != 0).any()):
+            return "suspicion" if len(case.output) >= 16 else "note"
+    return "certain"
 
 
 def _one_column(case: Case) -> bool:
@@ -144,7 +156,7 @@ def like_known(case: Case) -> None:
     """Add the known loss that a criterion equals, where no call of one was seen.
 
     A softmax and a logarithm written by hand are cross-entropy all the same: the values say so at
-    three outputs drawn for the purpose.
+    four outputs drawn for the purpose.
     """
     if case.calls or case.small is None or case.loss is None or not case.repeats:
         return
@@ -169,9 +181,10 @@ def like_known(case: Case) -> None:
 def _candidates(case: Case, output: Tensor, target: Tensor):
     """Yield points to compare at, a known loss, and the key of its contract."""
     generator = torch.Generator().manual_seed(0)
+    wide = torch.promote_types(output.dtype, torch.float32)
     noise = [
-        (scale * torch.randn(output.shape, generator=generator)).to(output.device, output.dtype)
-        for scale in (1.0, 2.0, 1.5)
+        (scale * torch.randn(output.shape, generator=generator)).to(output.device, wide)
+        for scale in (1.0, 2.0, 1.5, 0.5)
     ]
     if case.classes is not None and case.classes > 1:
         yield noise, functional.cross_entropy, functional.cross_entropy
@@ -203,15 +216,14 @@ def _constant_factor(case: Case, function, points, target: Tensor) -> float | No
             return None
         ours.append(price)
         theirs.append(float(known))
-    steps = [(ours[i] - ours[i + 1], theirs[i] - theirs[i + 1]) for i in (0, 1)]
+    steps = [(ours[i] - ours[i + 1], theirs[i] - theirs[i + 1]) for i in (0, 1, 2)]
     if any(abs(step) < 1e-6 for _, step in steps):
         return None
-    first, second = (mine / step for mine, step in steps)
-    # Half precision and a large sum leave few digits of a difference.
-    near = 1e-3 if points[0].dtype in (torch.float32, torch.float64) else 5e-2
-    if not abs(first) > 1e-9 or abs(first - second) > near * abs(first):
+    ratios = [mine / step for mine, step in steps]
+    # Means over many samples are nearly alike whatever the loss, so all digits must agree.
+    if not abs(ratios[0]) > 1e-9 or max(ratios) - min(ratios) > 3e-5 * abs(ratios[0]):
         return None
-    return first
+    return ratios[0]
 
 
 def custom(case: Case) -> Iterator[Finding]:
@@ -315,6 +327,8 @@ def _in_domain(domain: str, scores: Tensor, case: Case) -> Tensor:
 def _direction(case: Case) -> Iterator[Finding]:
     """Being right must cost less than being wrong."""
     target = case.small[1]
+    if case.elementwise:
+        target = (target > 0.5).to(target.dtype)  # near one half, right and wrong are alike
     marks = _marks(case, target)
     if marks is None or float(marks.min()) == float(marks.max()):
         return
@@ -371,7 +385,8 @@ def _pairing(case: Case) -> Iterator[Finding]:
         return
     if bool((target == target[:1]).all()):
         return
-    if bool((output == output[:1]).all()):
+    # Saturated outputs would cost the same with any target.
+    if _domain(case) != "unknown":
         generator = torch.Generator().manual_seed(0)
         drawn = torch.randn(output.shape, generator=generator).to(output.device, output.dtype)
         output = _in_domain(_domain(case), drawn, case)
@@ -564,9 +579,12 @@ def _padded(case: Case) -> bool:
     """Whether one more, impossible class makes the loss smaller by just one part."""
     output, target = case.small
     kinds = {use.kind for use in case.uses}
-    if output.ndim != 2 or output.shape[1] < 3 or kinds & {"sigmoid", "log"}:
+    if output.ndim != 2 or not 3 <= output.shape[1] <= 200 or kinds & {"sigmoid", "log"}:
         return False
-    if "softmax" not in kinds or any(call.name == "kl_div" for call in case.calls):
+    if output.dtype not in (torch.float32, torch.float64):
+        return False  # one part in K is lost in rounding
+    steps = graph.operations(case.loss.grad_fn, case.bridge)
+    if "LogSoftmax" not in steps or any(call.name == "kl_div" for call in case.calls):
         return False
     never = torch.full_like(output[:, :1], -1e4)
     wider = torch.cat([output, never], 1)
@@ -577,7 +595,7 @@ def _padded(case: Case) -> bool:
     share = output.shape[1] / (output.shape[1] + 1)
     prices = [case.ask(wider, goal) for goal in goals]
     return bool(base) and any(
-        price is not None and abs(price / base - share) < 2e-3 * share for price in prices
+        price is not None and abs(price / base - share) < 0.1 * (1 - share) for price in prices
     )
 
 
