@@ -31,9 +31,10 @@ class Progress:
         return "\n".join(f"{a:<{wide}}  {b:>{solved}}  {c}".rstrip() for a, b, c in rows)
 
     def _repr_html_(self) -> str:
-        head = "<tr><th>subject</th><th>solved</th><th>still open</th></tr>"
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self._rows()
-        )
+        def line(kind: str, row: tuple[str, ...]) -> str:
+            cells = (f'<{kind} style="text-align: left">{html.escape(c)}</{kind}>' for c in row)
+            return f"<tr>{''.join(cells)}</tr>"
+
+        head = line("th", ("subject", "solved", "still open"))
+        body = "".join(line("td", row) for row in self._rows())
         return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
