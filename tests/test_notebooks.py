@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image, ImageChops
 
 from tests.strict_nbval import first_difference, picture_difference
@@ -251,6 +251,19 @@ def with_one_digit_changed(output):
             other = str((int(match.group()) + 1) % 10)
             holder[key] = texts[key][: match.start()] + other + texts[key][match.end() :]
             yield changed
+
+
+def test_output_that_a_fresh_run_does_not_give_is_a_difference():
+    output = new_output("stream", name="stdout", text="extra")
+    assert "a fresh run gives none" in first_difference([output], [])
+    assert "the file has none" in first_difference([], [output])
+
+
+def test_order_of_outputs_matters():
+    text = new_output("stream", name="stdout", text="text")
+    result = new_output("execute_result", {"text/plain": "1"})
+    assert first_difference([text, result], [text, result]) == ""
+    assert "Output 1 is stream" in first_difference([text, result], [result, text])
 
 
 # What the comparison of figures lets pass
