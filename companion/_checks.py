@@ -63,6 +63,14 @@ def same_shape(
     raise ValueError(complaint(other, rule, second, mend))
 
 
+def same_dtype(input: Tensor, value: Tensor, name: str) -> None:
+    """Require the dtype of ``input``."""
+    if value.dtype != input.dtype:
+        rule = f"have the dtype of input, {str(input.dtype).removeprefix('torch.')}"
+        mend = f"{name}.to(input.dtype) mends it."
+        raise TypeError(complaint(name, rule, value, mend))
+
+
 def broadcasts_to(value: Tensor, shape: tuple[int, ...], name: str) -> None:
     """Require a tensor that stretches to ``shape`` without stretching ``shape`` itself."""
     floating(value, name)

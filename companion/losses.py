@@ -21,7 +21,6 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.functional import log_softmax, logsigmoid
 
 from companion import _checks
 
@@ -89,10 +88,7 @@ def binary_cross_entropy(
         tensor([0.6931, 0.2877])
     """
     _binary_pair(input, target, reduction)
-    if target.dtype != input.dtype:
-        rule = f"have the dtype of input, {str(input.dtype).removeprefix('torch.')}"
-        mend = "target.to(input.dtype) mends it."
-        raise TypeError(_checks.complaint("target", rule, target, mend))
+    _checks.same_dtype(input, target, "target")
     mend = "Logits belong to binary_cross_entropy_with_logits."
     _checks.within(input, 0, 1, "input", mend)
     log_p, log_not_p = _BinaryLogs.apply(input)
@@ -134,11 +130,11 @@ def binary_cross_entropy_with_logits(
         tensor([  0.6931, 100.0000])
     """
     _binary_pair(input, target, reduction)
-    positive = target * logsigmoid(input)
+    positive = target * F.logsigmoid(input)
     if pos_weight is not None:
         _checks.broadcasts_to(pos_weight, input.shape, "pos_weight")
         positive = pos_weight * positive
-    losses = -(positive + (1 - target) * logsigmoid(-input))
+    losses = -(positive + (1 - target) * F.logsigmoid(-input))
     return _rescale(losses, weight, reduction)
 
 
@@ -152,13 +148,9 @@ def _binary_pair(input: Tensor, target: Tensor, reduction: str) -> None:
 
 
 def _check_weight(weight: Tensor | None, input: Tensor, num_classes: int) -> None:
-    if weight is None:
-        return
-    _checks.class_weight(weight, num_classes)
-    if weight.dtype != input.dtype:
-        rule = f"have the dtype of input, {str(input.dtype).removeprefix('torch.')}"
-        mend = "weight.to(input.dtype) mends it."
-        raise TypeError(_checks.complaint("weight", rule, weight, mend))
+    if weight is not None:
+        _checks.class_weight(weight, num_classes)
+        _checks.same_dtype(input, weight, "weight")
 
 
 def nll_loss(
@@ -256,7 +248,7 @@ def cross_entropy(
     num_classes = input.shape[dim]
     _check_weight(weight, input, num_classes)
 
-    log_probs = log_softmax(input, dim)
+    log_probs = F.log_softmax(input, dim)
     if soft:
         _checks.within(target, 0, 1, "target")
         _no_ignored_class(ignore_index)
@@ -285,7 +277,7 @@ def _no_ignored_class(ignore_index: int) -> None:
     """Require an ignore_index that names no class, since no distribution can be ignored by it."""
     if ignore_index >= 0:
         rule = "stay negative beside class probabilities"
-        mend = "Give such a position probabilities of 0 to leave it out."
+        mend = "Only a class index can be ignored."
         raise ValueError(_checks.complaint("ignore_index", rule, f"{ignore_index}", mend))
 
 
@@ -299,15 +291,11 @@ def _check_settings(
 ) -> None:
     _checks.at_least(alpha, 0, "alpha")
     _checks.at_least(beta, 0, "beta")
-    _check_log_zero(log_zero)
-    _checks.between(label_smoothing, 0, 1, "label_smoothing")
-    _checks.reduction(reduction)
-
-
-def _check_log_zero(log_zero: float) -> None:
     if not -math.inf < log_zero < 0:
         rule = "be negative and finite, since it stands for log 0"
         raise ValueError(_checks.complaint("log_zero", rule, f"{log_zero!r}"))
+    _checks.between(label_smoothing, 0, 1, "label_smoothing")
+    _checks.reduction(reduction)
 
 
 def _log_at_least(probs: Tensor, log_zero: float) -> Tensor:
@@ -351,7 +339,7 @@ def symmetric_cross_entropy(
 
     For a hard label :math:`y` the reverse part is :math:`-A (1 - p_y)`, and the gradient is that of
     cross-entropy times :math:`\alpha + \beta |A| \, p_y`: a label weighs as much as the model
-    already believes it. With ``beta=0`` and ``alpha=1`` it is ``cross_entropy`` in every respect.
+    already believes it. With ``alpha=1`` and ``beta=0`` it is ``cross_entropy``.
 
     A drop-in for ``torch.nn.functional.cross_entropy``, also under autocast, ``torch.compile``,
     ``vmap`` and ``grad``.
@@ -587,7 +575,7 @@ def binary_symmetric_cross_entropy_with_logits(
     logits = _at_least_float32(input)
     y = target.to(logits.dtype)
     if not target.is_floating_point():
-        ce = -logsigmoid((2 * y - 1) * logits)
+        ce = -F.logsigmoid((2 * y - 1) * logits)
         return _rescale(_mix(ce, alpha, beta, log_zero), weight, reduction)
 
     log_y, log_not_y = _log_at_least(y, log_zero), _log_at_least(1 - y, log_zero)

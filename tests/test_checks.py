@@ -31,6 +31,7 @@ def test_a_complaint_has_four_parts():
         (_checks.floating, (LOGITS.half(), "x")),
         (_checks.same_shape, (LOGITS, torch.ones(4, 3, dtype=torch.bool))),
         (_checks.same_shape, (LOGITS[:0], LOGITS[:0])),
+        (_checks.same_dtype, (LOGITS, torch.ones(3), "x")),
         (_checks.broadcasts_to, (torch.ones(()), (4, 3), "x")),
         (_checks.broadcasts_to, (torch.ones(3), (4, 3), "x")),
         (_checks.broadcasts_to, (torch.ones(4, 1), (4, 3), "x")),
@@ -88,6 +89,13 @@ def test_what_is_right_passes(check, arguments):
             (torch.zeros(4), torch.zeros(1)),
             ValueError,
             "target must have the shape of input, (4,); got float32 of shape (1,).",
+        ),
+        (
+            _checks.same_dtype,
+            (LOGITS, torch.ones(3, dtype=torch.float64), "weight"),
+            TypeError,
+            "weight must have the dtype of input, float32; got float64 of shape (3,). "
+            "weight.to(input.dtype) mends it.",
         ),
         (
             _checks.broadcasts_to,

@@ -213,6 +213,7 @@ def test_uint8_targets_count_as_in_torch(losses, batch):
     # -100 is 156 in uint8, and 156 is a class like any other.
     logits, target = random((2, 200), seed=1), torch.tensor([156, 0], dtype=torch.uint8)
     assert_equal_to_torch(losses.cross_entropy, F.cross_entropy, logits, target)
+    assert_equal_to_torch(losses.nll_loss, F.nll_loss, logits, target)
 
 
 # Gradient

@@ -517,6 +517,15 @@ def test_a_wrong_and_certain_prediction_keeps_the_digits_of_its_gradient(losses)
 # Extremes
 
 
+def test_a_right_and_certain_logit_keeps_the_digits_of_its_loss(losses):
+    expected = double(4 * math.exp(-30) / (1 + math.exp(-30)))
+    for target in (torch.tensor([1]), double(1.0)):
+        value = losses.binary_symmetric_cross_entropy_with_logits(
+            double(30.0), target, alpha=0, log_zero=-4, reduction="none"
+        )
+        assert_exact(value, expected)
+
+
 def test_large_logits(losses):
     logits, target = double([1e4, -1e4], [1e4, -1e4]), torch.tensor([0, 1])
     value = losses.symmetric_cross_entropy(logits, target, **SETTINGS, reduction="none")
