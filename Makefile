@@ -34,7 +34,8 @@ bench: environment
 
 serve: book
 	@echo "Serving it at http://localhost:$(PORT)/ until Ctrl-C"
-	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE) >/dev/null || \
+		echo "If port $(PORT) is taken: make serve PORT=8001"
 
 link: environment
 	@$(BIN)/python tools/notebooks.py link "$(URL)"
