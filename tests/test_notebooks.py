@@ -42,7 +42,7 @@ def test_chapter_is_dressed_and_normalised(path):
     notebook = nbformat.read(path, as_version=4)
     notebooks.dress(notebook, path.stem, url, branch)
     notebooks.normalise(notebook)
-    assert path.read_text(encoding="utf-8") == notebooks.text(notebook), "run: make run"
+    assert path.read_bytes() == notebooks.text(notebook), "run: make run"
 
 
 @each_chapter

@@ -103,6 +103,22 @@ def test_address_stands_only_where_make_link_rewrites_it():
                 assert rewritten.fullmatch(name.as_posix()) or address not in file.read_bytes()
 
 
+def test_picture_in_the_readme_is_a_figure_of_a_chapter():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    alt, source = re.search(r'<img alt="(.*?)"\s+src="(.*?)"', readme, re.DOTALL).groups()
+    copy = ROOT / source
+    chapter, _, number = copy.stem.rpartition("-")
+    notebook = nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", as_version=4)
+    assert copy.read_bytes() == notebooks.figures(notebook)[int(number) - 1], "run: make run"
+    alts = [
+        output.metadata["image/png"]["alt"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    assert " ".join(alt.split()) == alts[int(number) - 1]
+
+
 def test_contrast_in_the_readme():
     logit = torch.tensor(17.0, requires_grad=True, dtype=torch.float32)
     label = torch.tensor(0.0)

@@ -81,6 +81,17 @@ def test_run_executes_dresses_and_normalises_and_a_second_run_changes_no_byte(bo
     assert "version" not in notebook.metadata.language_info
 
 
+def test_run_refreshes_the_copies_of_figures(book):
+    shown = "from IPython.display import Image, display\ndisplay(Image(b'{}', format='png'))"
+    add(book, "01_one", shown.format("first"), shown.format("second"))
+    copy = book / "book" / "_static" / "01_one-2.png"
+    copy.parent.mkdir()
+    copy.write_bytes(b"old")
+    assert tool(book, "run").returncode == 0
+    assert copy.read_bytes() == b"second"
+    assert list(copy.parent.iterdir()) == [copy]
+
+
 def test_only_the_metadata_that_the_book_needs_are_kept():
     cell = new_code_cell(
         "1", metadata={"tags": ["hide-input"], "scrolled": True, "collapsed": True}

@@ -9,6 +9,7 @@ set-up cell and a link to Colab, both made from the address in ``_config.yml``.
 """
 
 import argparse
+import base64
 import hashlib
 import os
 import re
@@ -172,23 +173,36 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
         raise ChapterError(f"{running}: {error}") from None
 
 
-def text(notebook: NotebookNode) -> str:
-    """The chapter's file, letter by letter."""
+def text(notebook: NotebookNode) -> bytes:
+    """The chapter's file, byte by byte."""
     nbformat.validate(notebook)
-    return nbformat.writes(notebook).rstrip("\n") + "\n"
+    return nbformat.writes(notebook).rstrip("\n").encode() + b"\n"
 
 
-def replace(path: Path, content: str) -> bool:
+def replace(path: Path, content: bytes) -> bool:
     """Replace the file in one step, and say whether its bytes changed."""
-    if path.exists() and path.read_bytes() == content.encode():
+    if path.exists() and path.read_bytes() == content:
         return False
     half = path.with_name(f".{path.name}.part")
     try:
-        half.write_text(content, encoding="utf-8", newline="\n")
+        half.write_bytes(content)
         os.replace(half, path)
     finally:
         half.unlink(missing_ok=True)
     return True
+
+
+def figures(notebook: NotebookNode) -> list[bytes]:
+    """The pictures that a chapter shows, in their order, as PNG files."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    pictures = [output.get("data", {}).get("image/png") for output in outputs]
+    return [base64.b64decode(picture) for picture in pictures if picture]
+
+
+def copies(path: Path, root: Path = ROOT) -> dict[Path, int]:
+    """Figures of a chapter that are shown elsewhere, as NAME-K.png, and their numbers K."""
+    found = (root / "book" / "_static").glob(f"{path.stem}-*.png")
+    return {copy: int(copy.stem.rpartition("-")[2]) for copy in found}
 
 
 def run(names: list[str], root: Path = ROOT) -> int:
@@ -203,6 +217,8 @@ def run(names: list[str], root: Path = ROOT) -> int:
             dress(notebook, path.stem, url, branch)
             execute(notebook, path.parent)
             normalise(notebook)
+            for copy, number in copies(path, root).items():
+                replace(copy, figures(notebook)[number - 1])
             outcome = "changed" if replace(path, text(notebook)) else "unchanged"
         except ChapterError as error:
             failures += 1
@@ -218,7 +234,7 @@ def link(url: str, root: Path = ROOT) -> None:
     old, branch = repository(root)
     for page in [root / "_config.yml", root / "README.md", *sorted((root / "book").glob("*.md"))]:
         content = page.read_text(encoding="utf-8")
-        replace(page, re.sub(re.escape(old) + r"(?![\w.-])", url, content))
+        replace(page, re.sub(re.escape(old) + r"(?![\w.-])", url, content).encode())
     for path in chapters([], root):
         notebook = nbformat.read(path, as_version=4)
         dress(notebook, path.stem, url, branch)
