@@ -1,6 +1,7 @@
 """What the book needs of Sphinx that no package gives: each function does one thing to the site."""
 
 import json
+import re
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -161,13 +162,13 @@ def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
             logger.warning("an image has no alternative text", location=image, type="alt")
 
 
-# What axe-core finds in the theme's and the bibliography's markup, and its mend.
-REPAIRS = {
-    '<div id="pst-primary-sidebar"': '<div id="pst-primary-sidebar" role="complementary" '
-    'aria-label="Book"',
-    'role="doc-biblioentry"': 'role="listitem"',
-    ' role="doc-backlink"': "",
-}
+# What axe-core finds in the markup of the theme, the bibliography and tables, and its mend.
+REPAIRS = [
+    (r'<div id="pst-primary-sidebar"', r'\g<0> role="complementary" aria-label="Book"'),
+    (r'role="doc-biblioentry"', 'role="listitem"'),
+    (r' role="doc-backlink"', ""),
+    (r"<th[^>]*>\s*</th>", "<td></td>"),
+]
 
 
 def repair_markup(app: Sphinx, error: Exception | None) -> None:
@@ -176,8 +177,8 @@ def repair_markup(app: Sphinx, error: Exception | None) -> None:
         return
     for page in Path(app.outdir).rglob("*.html"):
         html = page.read_text(encoding="utf-8")
-        for found, mended in REPAIRS.items():
-            html = html.replace(found, mended)
+        for found, mended in REPAIRS:
+            html = re.sub(found, mended, html)
         page.write_text(html, encoding="utf-8")
 
 
