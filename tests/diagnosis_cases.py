@@ -21,6 +21,7 @@ from companion import heads, losses
 
 BUGS: dict[str, Bug] = {}
 RIGHT: dict[str, Callable[[World], Wiring]] = {}
+NOTES: dict[str, str] = {}
 
 
 @dataclass
@@ -109,6 +110,16 @@ def right(build):
     """Register a right wiring."""
     RIGHT[build.__name__] = build
     return build
+
+
+def noted(code: str):
+    """Register a right wiring that gets a note under this code."""
+
+    def register(build):
+        NOTES[build.__name__] = code
+        return right(build)
+
+    return register
 
 
 def one_hot(target: Tensor, k: int, dtype=torch.float32) -> Tensor:
@@ -776,6 +787,12 @@ def tensors_in_the_constructor(w):
 
 
 @bug("API")
+def output_as_the_weight(w):
+    output = w.logits(16, 3)
+    return Wiring(nn.CrossEntropyLoss(output), output, w.classes(16, k=3))
+
+
+@bug("API")
 def a_tuple_of_outputs(w):
     return Wiring(nn.CrossEntropyLoss(), (w.logits(16, 3), w.randn(16, 6)), w.classes(16, k=3))
 
@@ -1227,7 +1244,7 @@ def ce_language_model(w):
     return Wiring(nn.CrossEntropyLoss(), shifted, labels[:, 1:].reshape(-1))
 
 
-@right
+@noted("IGNORE_INDEX")
 def ce_padding_index_zero(w):
     return Wiring(nn.CrossEntropyLoss(ignore_index=0), w.logits(16, 9), w.classes(16, k=9))
 
@@ -1258,7 +1275,7 @@ def ce_label_smoothing(w):
     return Wiring(nn.CrossEntropyLoss(label_smoothing=0.1), w.logits(16, 4), w.classes(16, k=4))
 
 
-@right
+@noted("REDUCTION")
 def ce_class_weights(w):
     target = torch.tensor([0] * 40 + [1] * 8 + [2] * 4)
     counts = torch.bincount(target)
@@ -1350,7 +1367,7 @@ def ce_sum_over_tokens_divided(w):
     return Wiring(criterion, w.logits(16, 6), w.classes(16, k=6))
 
 
-@right
+@noted("REDUCTION")
 def ce_unreduced(w):
     return Wiring(nn.CrossEntropyLoss(reduction="none"), w.logits(16, 3), w.classes(16, k=3))
 
@@ -1442,7 +1459,7 @@ def ce_stepwise_stacked(w):
     return Wiring(nn.CrossEntropyLoss(), output, w.classes(3, 5, k=4))
 
 
-@right
+@noted("REDUCTION")
 def ce_uneven_batches(w):
     batches = [(w.logits(n, 3), w.classes(n, k=3)) for n in (8, 8, 5)]
     return Wiring(nn.CrossEntropyLoss(), *batches[0], {"batches": batches})
@@ -1457,6 +1474,39 @@ def ce_contrastive(w):
         return (F.cross_entropy(scores, index) + F.cross_entropy(scores.T, index)) / 2
 
     return Wiring(criterion, w.logits(16, 8), torch.arange(16) % 8)
+
+
+@noted("REDUCTION")
+def ce_summed(w):
+    return Wiring(nn.CrossEntropyLoss(reduction="sum"), w.logits(16, 3), w.classes(16, k=3))
+
+
+@noted("REDUCTION")
+def kl_averaged_over_elements(w):
+    teacher = w.randn(16, 4).softmax(1)
+    return Wiring(nn.KLDivLoss(), w.logits(16, 4).log_softmax(1), teacher)
+
+
+@noted("IMBALANCE")
+def a_rare_class(w):
+    targets = [torch.zeros(32, 1) for _ in range(4)]
+    targets[1][3] = 1.0
+    batches = [(w.logits(32, 1), target.to(w.dtype)) for target in targets]
+    return Wiring(nn.BCEWithLogitsLoss(), *batches[0], {"batches": batches})
+
+
+@noted("BROADCAST")
+def labels_with_keepdim(w):
+    more = {"predict": lambda o: o.argmax(dim=1, keepdim=True)}
+    return Wiring(nn.CrossEntropyLoss(), w.logits(16, 3), w.classes(16, k=3), more)
+
+
+@noted("NUMERICS")
+def inputs_of_different_scale(w):
+    net = nn.Linear(6, 3)
+    x = w.randn(16, 6) * torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 3e3], dtype=w.dtype)
+    more = {"model": net, "inputs": x}
+    return Wiring(nn.CrossEntropyLoss(), w.run(net, x), w.classes(16, k=3), more)
 
 
 @right
@@ -1476,7 +1526,7 @@ def ce_on_an_output_object(w):
     return Wiring(criterion, SimpleNamespace(logits=w.logits(16, 3)), w.classes(16, k=3))
 
 
-@right
+@noted("DOUBLE_ACTIVATION")
 def ce_log_softmax_first(w):
     return Wiring(nn.CrossEntropyLoss(), w.logits(16, 3).log_softmax(1), w.classes(16, k=3))
 
@@ -1597,7 +1647,7 @@ def bce_with_logits_pos_weight(w):
     return Wiring(criterion, w.logits(64, 1).squeeze(1), target)
 
 
-@right
+@noted("TARGET_DTYPE")
 def bce_with_logits_double_target(w):
     return Wiring(nn.BCEWithLogitsLoss(), w.logits(16, 1), w.labels(16, 1).double())
 
@@ -1631,7 +1681,7 @@ def bce_with_logits_soft_labels(w):
     return Wiring(nn.BCEWithLogitsLoss(), w.logits(16, 1), target)
 
 
-@right
+@noted("OBJECTIVE")
 def bce_with_logits_one_hot(w):
     target = one_hot(w.classes(16, k=4), 4, w.dtype)
     return Wiring(nn.BCEWithLogitsLoss(), w.logits(16, 4), target)
@@ -1906,7 +1956,7 @@ def regression(w):
     return Wiring(nn.MSELoss(), w.logits(16, 1), w.randn(16, 1))
 
 
-@right
+@noted("OBJECTIVE")
 def brier_score(w):
     return Wiring(nn.MSELoss(), w.logits(16, 1).sigmoid(), w.labels(16, 1))
 
@@ -1972,7 +2022,7 @@ def random_label_smoothing(w):
     return Wiring(criterion, w.logits(16, 4), w.classes(16, k=4))
 
 
-@right
+@noted("CUSTOM_LOSS")
 def smoothing_in_place(w):
     def criterion(output, target):
         target = target.mul_(0.9).add_(0.05)

@@ -1,7 +1,8 @@
-"""The trial: wirings written after public issue threads, without a look at the rules.
+"""Two trials: wirings written after public threads and code, without a look at the rules.
 
-The first run of ``diagnose`` on them was counted as it came; the numbers are in the changelog. They
-stay here as cases like the others.
+Each was run once as it stood and counted: of its 20 bugs the first found 13 and the second 14, with
+no and one false alarm in 10 right wirings. What was general in the misses has been mended since, so
+they are cases like the others now.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from torch import nn
 
 TRIAL_BUGS: dict[str, Bug] = {}
 TRIAL_RIGHT: dict = {}
+SECOND_BUGS: dict[str, Bug] = {}
+SECOND_RIGHT: dict = {}
 
 
 def bug(code: str):
@@ -25,6 +28,19 @@ def bug(code: str):
 
 def right(build):
     TRIAL_RIGHT[build.__name__] = build
+    return build
+
+
+def bug2(code: str):
+    def register(build):
+        SECOND_BUGS[build.__name__] = Bug(code, "any", build)
+        return build
+
+    return register
+
+
+def right2(build):
+    SECOND_RIGHT[build.__name__] = build
     return build
 
 
@@ -383,3 +399,255 @@ def domain_map_filled_with_one_label(w: World):
         return F.binary_cross_entropy_with_logits(y_pred, truth)
 
     return Wiring(criterion, w.maps(2, 1, 4, 4), torch.zeros(2, 1, 4, 4, dtype=w.dtype))
+
+
+# The second trial
+
+
+@bug2("CUSTOM_LOSS")
+def element_factors_on_a_mean(w: World):
+    def criterion(inputs, targets, gamma=2.0):
+        bce_loss = F.binary_cross_entropy(inputs, targets)
+        pt = targets * inputs + (1 - targets) * (1 - inputs)
+        return (((1.0 - pt) ** gamma) * bce_loss).mean()
+
+    return Wiring(criterion, w.logits(24, 1).sigmoid(), w.labels(24, 1))
+
+
+@bug2("CUSTOM_LOSS")
+def focal_module_on_probabilities(w: World):
+    class FocalLoss(nn.Module):
+        def forward(self, inputs, targets):
+            loss = nn.BCELoss()(inputs, targets)
+            pt = torch.exp(-loss)
+            return 0.8 * (1 - pt) ** 2 * loss
+
+    return Wiring(FocalLoss(), w.logits(24, 1).sigmoid(), w.labels(24, 1))
+
+
+@bug2("API")
+def arguments_in_keras_order(w: World):
+    class WeightedBCE(nn.Module):
+        def forward(self, y_true, y_pred):
+            y_pred = torch.clamp(y_pred, 1e-7, 1.0 - 1e-7)
+            loss = -(y_true * torch.log(y_pred) * 2.0 + (1 - y_true) * torch.log(1 - y_pred))
+            return loss.mean()
+
+    return Wiring(WeightedBCE(), w.logits(24, 1).sigmoid(), w.labels(24, 1))
+
+
+@bug2("API")
+def parentheses_forgotten(w: World):
+    return Wiring(nn.BCEWithLogitsLoss, w.logits(24, 1), w.labels(24, 1))
+
+
+@bug2("LOGITS_FOR_PROBS")
+def log_softmax_into_bce(w: World):
+    target = one_hot(w.classes(24, k=2), 2, w.dtype)
+    return Wiring(nn.BCELoss(), F.log_softmax(w.logits(24, 2), dim=1), target)
+
+
+@bug2("NOT_LOG_PROBS")
+def divergence_in_the_order_of_the_books(w: World):
+    def criterion(pred, target):
+        return F.kl_div(target, torch.log(pred), reduction="batchmean")
+
+    return Wiring(criterion, w.logits(24, 5).softmax(1), w.randn(24, 5).softmax(1))
+
+
+@bug2("TARGET_NOT_DISTRIBUTION")
+def teacher_in_logs(w: World):
+    teacher = w.randn(24, 5)
+
+    def criterion(student, target):
+        kd = nn.KLDivLoss(reduction="batchmean")(
+            F.log_softmax(student / 2, dim=-1), F.log_softmax(teacher / 2, dim=-1)
+        )
+        return 0.5 * F.cross_entropy(student, target) + 0.5 * 4 * kd
+
+    return Wiring(criterion, w.logits(24, 5), w.classes(24, k=5))
+
+
+@bug2("LOGITS_FOR_PROBS")
+def species_loss_on_raw_scores(w: World):
+    def criterion(pred, target):
+        return (-target * torch.log(pred) - (1 - target) * torch.log(1 - pred)).sum()
+
+    return Wiring(criterion, w.logits(24, 6), w.labels(24, 6) * 0.5 + 0.2)
+
+
+@bug2("ONE_CLASS")
+def one_channel_softmax(w: World):
+    return Wiring(nn.BCELoss(), F.softmax(w.maps(2, 1, 6, 6), dim=1), w.labels(2, 1, 6, 6))
+
+
+@bug2("TARGET_RANGE")
+def grey_masks_for_two_classes(w: World):
+    mask = (255 * w.labels(2, 6, 6)).long()
+    return Wiring(nn.CrossEntropyLoss(), w.maps(2, 2, 6, 6), mask)
+
+
+@bug2("NO_GRADIENT")
+def distance_of_decisions(w: World):
+    def criterion(out, y):
+        return torch.mean(torch.abs(torch.argmax(out, 1).float() - y.float()))
+
+    return Wiring(criterion, w.logits(24, 5), w.classes(24, k=5))
+
+
+@bug2("LOGITS_FOR_PROBS")
+def clamp_for_an_activation(w: World):
+    return Wiring(nn.BCELoss(), torch.clamp(w.logits(24, 1), 0, 1), w.labels(24, 1))
+
+
+@bug2("NOT_LOG_PROBS")
+def two_logsigmoids_into_nll(w: World):
+    return Wiring(nn.NLLLoss(), F.logsigmoid(w.logits(24, 2)), w.classes(24, k=2))
+
+
+@bug2("BOUNDED_LOGITS")
+def cosine_classifier_without_scale(w: World):
+    class Cosine(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(10, 6))
+
+        def forward(self, x):
+            return F.linear(F.normalize(x), F.normalize(self.weight))
+
+    return Wiring(nn.CrossEntropyLoss(), w.run(Cosine(), w.randn(24, 6)), w.classes(24, k=10))
+
+
+@bug2("TARGET_RANGE")
+def three_values_for_bce(w: World):
+    target = w.classes(24, 1, k=3).to(w.dtype)
+    return Wiring(nn.BCEWithLogitsLoss(), w.logits(24, 1), target)
+
+
+@bug2("DECISION_RULE")
+def values_of_the_maximum(w: World):
+    more = {"predict": lambda o: torch.max(o, 1)[0]}
+    return Wiring(nn.CrossEntropyLoss(), w.logits(24, 5), w.classes(24, k=5), more)
+
+
+@bug2("IGNORE_INDEX")
+def one_of_two_classes_ignored(w: World):
+    return Wiring(nn.CrossEntropyLoss(ignore_index=1), w.logits(24, 2), w.classes(24, k=2))
+
+
+@bug2("CUSTOM_LOSS")
+def log_of_the_true_labels_only(w: World):
+    def criterion(out, y):
+        return -torch.sum(y * torch.log(out)) / out.size(0)
+
+    return Wiring(criterion, torch.sigmoid(w.logits(24, 6)), w.several(24, 6))
+
+
+@bug2("CUSTOM_LOSS")
+def bce_with_a_minus(w: World):
+    def criterion(out, y):
+        return -F.binary_cross_entropy_with_logits(out, y)
+
+    return Wiring(criterion, w.logits(24, 1), w.labels(24, 1))
+
+
+@bug2("BROADCAST")
+def hinge_with_a_spare_dimension(w: World):
+    def criterion(out, y):
+        return F.relu(1 - (2 * y - 1) * out).mean()
+
+    return Wiring(criterion, w.logits(24, 1), w.labels(24, 1, 1))
+
+
+@right2
+def focal_of_the_tutorials(w: World):
+    class FocalLoss(nn.Module):
+        def forward(self, inputs, targets):
+            loss = F.binary_cross_entropy_with_logits(inputs, targets, reduction="none")
+            pt = torch.exp(-loss)
+            return (0.25 * (1 - pt) ** 2.0 * loss).mean()
+
+    return Wiring(FocalLoss(), w.maps(2, 1, 6, 6), w.labels(2, 1, 6, 6))
+
+
+@right2
+def focal_on_given_probabilities(w: World):
+    def criterion(preds, target):
+        loss = nn.functional.binary_cross_entropy(preds, target, reduction="none")
+        return torch.mean(0.25 * (1 - torch.exp(-loss)) ** 2 * loss)
+
+    return Wiring(criterion, w.logits(24, 1).sigmoid(), w.labels(24, 1))
+
+
+@right2
+def balanced_within_the_batch(w: World):
+    def criterion(pred, gt):
+        count_pos = torch.sum(gt) + 1e-4
+        count_neg = torch.sum(1.0 - gt)
+        beta_back = count_pos / (count_pos + count_neg)
+        return beta_back * nn.BCEWithLogitsLoss(pos_weight=count_neg / count_pos)(pred, gt)
+
+    target = (w.randn(2, 1, 8, 8) > 1.0).to(w.dtype)
+    return Wiring(criterion, w.maps(2, 1, 8, 8), target)
+
+
+@right2
+def front_weighted(w: World):
+    def criterion(input, target):
+        prob = torch.sigmoid(input)
+        weight = torch.where(target != 0, 5 * torch.ones_like(target), torch.ones_like(target))
+        return F.binary_cross_entropy(prob, target, weight)
+
+    # In half precision a sigmoid rounds to 1, where torch's gradient of BCELoss is NaN.
+    wide = torch.promote_types(w.dtype, torch.float32)
+    return Wiring(criterion, w.maps(2, 1, 6, 6).to(wide), w.labels(2, 1, 6, 6).to(wide))
+
+
+@right2
+def halves_normalised_apart(w: World):
+    def criterion(logit, truth):
+        logit, truth = logit.view(-1), truth.view(-1)
+        loss = F.binary_cross_entropy_with_logits(logit, truth, reduction="none")
+        pos, neg = (truth > 0.5).to(loss.dtype), (truth < 0.5).to(loss.dtype)
+        n_pos, n_neg = pos.sum().item() + 1e-12, neg.sum().item() + 1e-12
+        return (0.25 * pos * loss / n_pos + 0.75 * neg * loss / n_neg).sum()
+
+    return Wiring(criterion, w.maps(2, 1, 6, 6), w.labels(2, 1, 6, 6))
+
+
+@right2
+def land_cover_with_one_hot_masks(w: World):
+    target = one_hot(w.classes(2, 6, 6, k=4), 4, w.dtype).movedim(-1, 1)
+    return Wiring(nn.CrossEntropyLoss(), w.maps(2, 4, 6, 6), target)
+
+
+@right2
+def second_softmax_column(w: World):
+    return Wiring(nn.BCELoss(), w.logits(24, 2).softmax(1)[:, 1], w.labels(24))
+
+
+@right2
+def loss_and_precision(w: World):
+    def criterion(x, label):
+        precision = (x.detach().argmax(1) == label).double().mean()
+        return F.cross_entropy(x, label), precision
+
+    return Wiring(criterion, w.logits(24, 5), w.classes(24, k=5))
+
+
+@right2
+def digits_as_in_the_examples(w: World):
+    more = {"predict": lambda o: o.argmax(dim=1, keepdim=True)}
+    return Wiring(F.nll_loss, F.log_softmax(w.logits(24, 10), dim=1), w.classes(24, k=10), more)
+
+
+@right2
+def retina_style(w: World):
+    def criterion(scores, labels, alpha=0.25, gamma=2.0):
+        marks = one_hot(labels, 4, scores.dtype)[..., 1:]
+        p = scores.sigmoid().clamp(1e-4, 1.0 - 1e-4)
+        factor = torch.where(marks == 1, alpha * (1 - p) ** gamma, (1 - alpha) * p**gamma)
+        bce = -(marks * torch.log(p) + (1 - marks) * torch.log(1 - p))
+        return (factor * bce).sum() / (labels > 0).sum().clamp(min=1)
+
+    return Wiring(criterion, w.logits(2, 15, 3), w.classes(2, 15, k=4))

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diagnosis_cases import BUGS, RIGHT, World
-from diagnosis_trial import TRIAL_BUGS, TRIAL_RIGHT
+from diagnosis_trial import SECOND_BUGS, SECOND_RIGHT, TRIAL_BUGS, TRIAL_RIGHT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from companion.diagnosis import diagnose
 from companion.diagnosis.sandbox import tensors_in
 
-BUILDS = {name: bug.build for name, bug in (BUGS | TRIAL_BUGS).items()} | RIGHT | TRIAL_RIGHT
+ALL_BUGS = BUGS | TRIAL_BUGS | SECOND_BUGS
+BUILDS = {name: bug.build for name, bug in ALL_BUGS.items()} | RIGHT | TRIAL_RIGHT | SECOND_RIGHT
 CRITERIA = {
     "cross_entropy": F.cross_entropy,
     "nll_loss": F.nll_loss,

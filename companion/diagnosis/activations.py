@@ -162,8 +162,24 @@ def bounded_logits(case: Case) -> Iterator[Finding]:
             continue
         if made.kind == "relu" and made.shifted:
             continue  # margin - distance is a free score
+        if use.kind == "softmax" and graph.is_cosine(made):
+            yield _cosine(case, use)
         if made.kind in ("relu", "soft_relu", "tanh", "batch_norm", "layer_norm", "dropout"):
             yield _bounded(case, use)
+
+
+def _cosine(case: Case, use: Use) -> Finding:
+    classes = _classes_of(case, use) or 2
+    least = math.log1p((classes - 1) * math.exp(-2))
+    return finding(
+        "BOUNDED_LOGITS",
+        "suspicion",
+        "the scores are cosines, between -1 and 1, and nothing stretches them",
+        f"{_origin(use.producer)} of two normalised factors: the loss cannot fall below "
+        f"{least:.4f} for {classes} classes{case.here}.",
+        "F.cross_entropy(scale * cosine, target), with a scale such as 16",
+        "Logits and probabilities",
+    )
 
 
 def _bounded(case: Case, use: Use) -> Finding:
@@ -273,9 +289,8 @@ def logits_for_probs(case: Case) -> Iterator[Finding]:
         made = graph.producer(given.grad_fn, case.bridge)
         low, high = ask.span(given)
         outside = low < 0 or high > 1
-        raw = made.kind in ("linear", "relu", "soft_relu", "tanh", "batch_norm") and (
-            made.scale == 1.0 and "Clamp" not in " ".join(made.through)
-        )
+        raw = made.kind in ("linear", "relu", "soft_relu", "tanh", "batch_norm")
+        raw = raw and made.scale == 1.0
         if not (outside or raw or made.kind in ("log_softmax", "log_sigmoid")):
             continue
         seen = True

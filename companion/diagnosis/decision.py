@@ -123,9 +123,11 @@ def _shape(case: Case, answer: Tensor) -> Finding | None:
     except RuntimeError:
         together = None
     if together is not None and together.numel() > max(answer.numel(), target.numel()):
+        # A column asked for with keepdim is one that its writer knows of.
+        meant = case.classes is not None and answer.ndim > target.ndim
         return finding(
             "BROADCAST",
-            "suspicion",
+            "note" if meant else "suspicion",
             "comparing these labels with the target compares each with each",
             f"predict gives {ask.shape(answer)}, the target is {ask.shape(target)}: == gives "
             f"{tuple(together)}, so an accuracy may exceed 100 %.",

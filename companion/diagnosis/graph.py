@@ -225,6 +225,32 @@ def _bias_of_sum(edges):
     return None
 
 
+def is_cosine(made: Producer) -> bool:
+    """Whether a product of matrices has rows and columns of length 1, so that it holds cosines."""
+    if made.node is None or operation(made.node) != "Mm" or not made.bounded:
+        return False
+    factors = zip(("self", "mat2"), (1, 0), made.node.next_functions, strict=True)
+    return all(_unit_length(saved(made.node, name), dim, edge) for name, dim, (edge, _) in factors)
+
+
+def _unit_length(factor, dim: int, edge) -> bool:
+    """Whether the vectors of a factor have length 1, by their values or by how they were made."""
+    if isinstance(factor, Tensor):
+        lengths = factor.detach().float().norm(dim=dim)
+        return factor.shape[dim] > 1 and bool(((lengths - 1).abs() < 1e-2).all())
+    # torch keeps a factor only where the other one's gradient needs it.
+    while edge is not None and operation(edge) in ("T", "Transpose", "Permute"):
+        edge = edge.next_functions[0][0]
+    if edge is None or operation(edge) != "Div":
+        return False
+    divisor = edge.next_functions[-1][0]
+    for _ in range(3):
+        if divisor is None or operation(divisor) == "LinalgVectorNorm":
+            break
+        divisor = divisor.next_functions[0][0] if divisor.next_functions else None
+    return divisor is not None
+
+
 def uses(root, bridge: Bridge) -> Iterator[Use]:
     """Yield the telling steps between a loss and the copies it was computed from."""
     for node in _between(root, bridge):

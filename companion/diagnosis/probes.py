@@ -248,7 +248,6 @@ def custom(case: Case) -> Iterator[Finding]:
     yield from beyond or _direction(case)
     yield from _pairing(case)
     yield from _modulated_mean(case)
-    yield from _writes(case)
 
 
 def _no_loss(case: Case) -> Iterator[Finding]:
@@ -424,6 +423,17 @@ def _modulated_mean(case: Case) -> Iterator[Finding]:
     Then the gradient is the mean loss's own gradient times one number, and that number changes
     with the output.
     """
+    if case.trace.early is not None:
+        name, factors = case.trace.early
+        yield finding(
+            "CUSTOM_LOSS",
+            "suspicion",
+            "the losses are averaged before each is given its own factor",
+            f"the mean {name} is one number, and it is multiplied with factors of shape {factors}: "
+            f"their own mean is all that is left of them{case.here}.",
+            f"F.{name}(output, target, reduction='none'), then the factors, then .mean()",
+        )
+        return
     inner = [
         call
         for call in case.calls
@@ -462,7 +472,7 @@ def _common_factor(case: Case, call: Call, stretch: float | None) -> float | Non
 
     def pull():
         leaf = case.output.detach().clone().requires_grad_()
-        given = leaf.clone() if stretch is None else leaf * stretch + _ripple(leaf)
+        given = leaf.clone() if stretch is None else _elsewhere(leaf, stretch, call)
         loss, seen, error = record(case.criterion, given, case.target.detach().clone())
         same = [one for one in seen.calls if one.contract is call.contract]
         if error is not None or len(same) != 1:
@@ -477,6 +487,13 @@ def _common_factor(case: Case, call: Call, stretch: float | None) -> float | Non
         return factor if rest <= 1e-3 * float(whole.norm()) else None
 
     return case.sandbox.call(pull)[0]
+
+
+def _elsewhere(leaf: Tensor, stretch: float, call: Call) -> Tensor:
+    """Return other outputs that the criterion can take."""
+    if call.contract.takes == "probs":
+        return 0.25 + 0.5 * leaf + 0.2 * _ripple(leaf)
+    return leaf * stretch + _ripple(leaf)
 
 
 def _ripple(like: Tensor) -> Tensor:
@@ -599,9 +616,9 @@ def _padded(case: Case) -> bool:
     )
 
 
-def _writes(case: Case) -> Iterator[Finding]:
+def writes(case: Case) -> Iterator[Finding]:
     """A criterion that changes the tensors it is given."""
-    if not isinstance(case.given_target, Tensor):
+    if not isinstance(case.given_target, Tensor) or case.error is not None:
         return
     before, after = case.target, case.given_target
     if before.shape != after.shape or torch.equal(before.nan_to_num(), after.nan_to_num()):
@@ -617,4 +634,4 @@ def _writes(case: Case) -> Iterator[Finding]:
 
 
 CAUSES = (no_gradient,)
-SYMPTOMS = (flat, custom)
+SYMPTOMS = (flat, custom, writes)

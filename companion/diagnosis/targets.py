@@ -27,38 +27,25 @@ def target_dtype(case: Case) -> Iterator[Finding]:
         wanted = call.contract.target
         if holds_classes(call):
             continue  # another loss is meant: OBJECTIVE
+        mend = f"criterion(output, target.to({given.dtype}))"
         if wanted == "classes":
             mend = _class_dtype(given, target)
             what = f"{call.name} takes class indices as int64, or probabilities as floats"
         elif wanted == "same" and not target.is_floating_point():
-            mend = f"criterion(output, target.to({given.dtype}))"
             what = f"{call.name} takes targets of a floating type"
-        elif call.name == "binary_cross_entropy" and target.dtype != given.dtype:
-            mend = f"criterion(output, target.to({given.dtype}))"
-            what = "binary_cross_entropy takes targets of the output's own dtype"
+        elif wanted == "same" and target.dtype != given.dtype:
+            what = f"{call.name} takes targets of the output's own dtype"
         else:
             continue
-        failed = case.error is not None and call.result is None
-        if mend and failed:
-            yield finding(
-                "TARGET_DTYPE",
-                "certain",
-                what,
-                f"target is {ask.dtype(target)} of shape {ask.shape(target)}, output "
-                f"{ask.dtype(given)} of shape {ask.shape(given)}; torch says: "
-                f"{ask.describe(case.error)}",
-                mend,
-                "BCE or CE",
-            )
-        elif wanted == "same" and not failed and target.dtype != given.dtype:
-            yield finding(
-                "TARGET_DTYPE",
-                "note",
-                f"output and target differ in dtype; {call.name} computes in the wider one",
-                f"output {ask.dtype(given)}, target {ask.dtype(target)}.",
-                f"target.to({given.dtype}) saves memory",
-                "BCE or CE",
-            )
+        facts = f"target is {ask.dtype(target)} of shape {ask.shape(target)}, output "
+        facts += f"{ask.dtype(given)} of shape {ask.shape(given)}"
+        if mend and case.error is not None and call.result is None:
+            said = f"; torch says: {ask.describe(case.error)}"
+            yield finding("TARGET_DTYPE", "certain", what, facts + said, mend)
+        elif wanted == "same" and call.result is not None and target.is_floating_point():
+            what = f"output and target differ in dtype; {call.name} computes in the wider one"
+            mend = f"target.to({given.dtype}) saves memory"
+            yield finding("TARGET_DTYPE", "note", what, f"{facts}.", mend)
 
 
 def holds_classes(call: Call) -> bool:
@@ -123,7 +110,8 @@ def _class_range(case: Case, call: Call) -> Iterator[Finding]:
     signs = set(strangers) == {-1} and known <= {1}
     three_way = low == -1 and high == classes - 2 and len(known) == classes - 1
     marker = len(strangers) == 1 and (strangers[0] < 0 or strangers[0] in (255, 65535))
-    if marker and not (signs or three_way):
+    grey = classes == 2 and strangers == [255] and known <= {0}
+    if marker and not (signs or three_way or grey):
         yield finding(
             "IGNORE_INDEX",
             "certain",
@@ -135,6 +123,8 @@ def _class_range(case: Case, call: Call) -> Iterator[Finding]:
         return
     if shifted:
         mend = "criterion(output, target - 1): labels count from 0"
+    elif grey:
+        mend = "criterion(output, target // 255): labels are 0 and 1"
     elif signs:
         mend = "criterion(output, (target + 1) // 2): labels are 0 and 1"
     elif three_way:

@@ -79,6 +79,7 @@ _PAIRWISE = (
     "__and__"
 )
 _ELEMENTWISE = frozenset(_PAIRWISE.split())
+_PRODUCTS = frozenset(("mul", "__mul__", "__rmul__"))
 # Steps through which no gradient comes back.
 _CUTS = {
     "detach": ".detach()",
@@ -138,6 +139,7 @@ class Trace:
     grown: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None = None
     steps: list[Tensor] = field(default_factory=list)  # results computed from the output
     reads_target: bool = False  # whether a tensor was computed from the target
+    early: tuple[str, tuple[int, ...]] | None = None  # a mean loss, times factors of this shape
 
 
 class Recorder(TorchFunctionMode):
@@ -148,6 +150,7 @@ class Recorder(TorchFunctionMode):
         super().__init__()
         self.trace = Trace()
         self._sources: dict[int, tuple[Tensor, frozenset[str]]] = {}
+        self._means: dict[int, str] = {}
         for tensor in tensors_in(output):
             self._sources[id(tensor)] = (tensor, frozenset({"output"}))
         for tensor in tensors_in(target):
@@ -166,6 +169,8 @@ class Recorder(TorchFunctionMode):
         result = function(*args, **kwargs)
         if call is not None:
             call.result = result
+            if isinstance(result, Tensor) and result.numel() == 1 and _has_many(call):
+                self._means[id(result)] = call.name
         self._follow(function, args, kwargs, result)
         return result
 
@@ -203,6 +208,7 @@ class Recorder(TorchFunctionMode):
                 self._sources[id(tensor)] = (tensor, both)
         if name in _ELEMENTWISE and isinstance(result, Tensor):
             self._watch_growth(args, result)
+            self._watch_means(name, args, result)
 
     def _watch_growth(self, args, result: Tensor) -> None:
         """Notice N outputs met by N targets elementwise and making N times N."""
@@ -215,6 +221,21 @@ class Recorder(TorchFunctionMode):
         left, right = pair
         if left.numel() == right.numel() > 1 and result.numel() > left.numel():
             self.trace.grown = (tuple(left.shape), tuple(right.shape), tuple(result.shape))
+
+    def _watch_means(self, name: str, args, result: Tensor) -> None:
+        """Notice a factor for each element that meets the mean of all of them."""
+        pair = [one for one in args if isinstance(one, Tensor)]
+        means = [self._means[id(one)] for one in pair if id(one) in self._means]
+        if not means:
+            return
+        if result.numel() == 1:
+            self._means[id(result)] = means[0]
+        elif name in _PRODUCTS and self.trace.early is None:
+            self.trace.early = (means[0], tuple(result.shape))
+
+
+def _has_many(call: Call) -> bool:
+    return isinstance(call.target, Tensor) and call.target.numel() > 1
 
 
 @functools.cache
