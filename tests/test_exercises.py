@@ -559,6 +559,12 @@ def test_a_hidden_infinity_is_seen_in_the_gradient():
     assert "the gradient with respect to `logits` is NaN or infinite" in message
 
 
+def test_a_gradient_that_sums_to_zero_is_compared_too():
+    """The probabilities of a row add up to 1, so the gradient of their plain sum is always 0."""
+    result = exercises.softmax.check(lambda logits: logits.softmax(1).detach() + 0 * logits)
+    assert "the gradient with respect to `logits` is not" in result.message
+
+
 def test_torch_is_not_for_loan_without_a_word():
     for answer in (
         F.cross_entropy,
@@ -672,16 +678,28 @@ def untidy(*args):
     raise SystemExit
 
 
+@pytest.fixture
+def float32():
+    """torch's own default, whatever a test before this one has left."""
+    kept = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    yield
+    torch.set_default_dtype(kept)
+
+
 @each(ALL)
+@pytest.mark.usefixtures("float32")
 def test_check_leaves_the_world_alone(exercise):
     torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    random.seed(5)
     before = everything_global()
     cases = [
         tuple(arg.clone() if isinstance(arg, Tensor) else arg for arg in args)
         for args in getattr(exercise, "cases", {}).values()
     ]
-    answers = [exercise.solution, untidy, *(answer for answer, _ in WRONG_ANSWERS[exercise.name])]
-    for answer in answers:
+    answers = [answer for answer, _ in WRONG_ANSWERS[exercise.name]]
+    for answer in [exercise.solution, *answers, untidy]:
         exercise.check(answer)
     after = everything_global()
     assert torch.equal(before.pop("torch"), after.pop("torch"))
@@ -716,7 +734,10 @@ def test_the_readers_settings_do_not_matter(setting):
             for exercise in ALL:
                 fresh = replace(exercise)  # nothing kept from earlier checks
                 assert fresh.check(fresh.solution).status == "right"
-            assert replace(CE).check(CE.mistakes[-1].fn).mistake == CE.mistakes[-1].id
+            fresh = replace(CE)
+            assert fresh.check(fresh.mistakes[-1].fn).mistake == fresh.mistakes[-1].id
+            detached = fresh.check(lambda z, t: F.cross_entropy(z.detach(), t))
+            assert "gradient with respect to `logits` is missing" in detached.message
     finally:
         torch.set_default_dtype(kept)
 
