@@ -1,7 +1,5 @@
 """The ``claim`` directive: one entry of the ledger of what the documents say."""
 
-from pathlib import Path
-
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
@@ -38,16 +36,14 @@ class Claim(SphinxDirective):
         return [claim]
 
     def _chapters(self) -> list[nodes.Node]:
-        """Return the chapters that show it, linked where they are in the book."""
+        """Return the places that show it, linked where their chapter is in the book."""
         parts = []
         for shown in self.options["shown"].split():
             name, _, heading = shown.partition("#")
             text = f"chapter {int(name[:2])}"
-            page = f"notebooks/{name}"
-            if page in self.env.found_docs:
-                uri = Path("../notebooks", f"{name}.html").as_posix()
-                target = f"{uri}#{heading}" if heading else uri
-                parts.append(nodes.reference("", text, refuri=target, internal=True))
+            if f"notebooks/{name}" in self.env.found_docs:
+                target = f"../notebooks/{name}.html" + (heading and f"#{heading}")
+                parts.append(nodes.reference("", text, refuri=target))
             else:
                 parts.append(nodes.Text(text))
             parts.append(nodes.Text(", "))
