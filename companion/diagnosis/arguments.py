@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from . import case as ask
+from . import values as ask
 from .case import Case
 from .codes import finding
 from .report import Finding
@@ -168,7 +168,7 @@ def _class_shapes(case: Case, call: Call) -> Iterator[Finding]:
         "SHAPE",
         "certain",
         f"{call.name} takes one class index for each place of the output",
-        f"{facts}; it needs a target of shape {tuple(wanted)}{_says(case, call)}.",
+        f"{facts}; it needs a target of shape {tuple(wanted)}{says(case, call)}.",
         mend,
         "BCE or CE",
     )
@@ -189,7 +189,7 @@ def _element_shapes(case: Case, call: Call) -> Iterator[Finding]:
             "OBJECTIVE" if classes else "SHAPE",
             "certain",
             f"{call.name} compares element by element and takes equal shapes",
-            f"{facts}{_says(case, call)}.",
+            f"{facts}{says(case, call)}.",
             "nn.CrossEntropyLoss(): one class index for each sample"
             if classes
             else _align(given, target),
@@ -209,7 +209,8 @@ def _align(given: Tensor, target: Tensor) -> str:
     return "criterion(output, target.reshape(output.shape))"
 
 
-def _says(case: Case, call: Call) -> str:
+def says(case: Case, call: Call) -> str:
+    """Return what torch raised, as the end of a sentence, where this call failed."""
     if case.error is None or call.result is not None:
         return ""
     return f"; torch says: {ask.describe(case.error)}"
@@ -236,192 +237,4 @@ def _broadcast(given: tuple, target: tuple, together: tuple, who: str) -> Findin
     )
 
 
-# Options
-
-
-def weights(case: Case) -> Iterator[Finding]:
-    """Class weights of the wrong size, dtype or sign, or turned upside down."""
-    for call in case.calls:
-        given = call.input
-        if not isinstance(given, Tensor) or not given.ndim:
-            continue
-        weight = call.options.get("weight")
-        if isinstance(weight, Tensor) and call.contract.target == "classes":
-            yield from _class_weight(case, call, weight)
-        elif isinstance(weight, Tensor) and call.contract.over == "elements":
-            yield from _element_weight(case, call, weight, "weight")
-        positive = call.options.get("pos_weight")
-        if isinstance(positive, Tensor):
-            yield from _element_weight(case, call, positive, "pos_weight")
-            yield from _positive_weight(case, call, positive)
-
-
-def _weight(what: str, evidence: str, fix: str, level: str = "certain") -> Finding:
-    return finding("WEIGHT", level, what, evidence, fix)
-
-
-def _class_weight(case: Case, call: Call, weight: Tensor) -> Iterator[Finding]:
-    given, target = call.input, call.target
-    if weight.grad_fn is not None and weight.shape == given.shape:
-        return  # the output in the constructor: API
-    classes = given.shape[ask.class_dim(given)]
-    if weight.ndim != 1 or len(weight) != classes:
-        yield _weight(
-            f"weight needs one number for each of the {classes} classes",
-            f"weight has shape {ask.shape(weight)}, output {ask.shape(given)}.",
-            f"nn.CrossEntropyLoss(weight=torch.tensor([…]))  # {classes} numbers",
-        )
-        return
-    if weight.dtype != given.dtype and call.result is None:
-        yield _weight(
-            "weight needs the dtype of the output",
-            f"weight is {ask.dtype(weight)}, output {ask.dtype(given)}"
-            + (f"; torch says: {ask.describe(case.error)}" if case.error else "")
-            + ".",
-            f"nn.CrossEntropyLoss(weight=weight.to({given.dtype}))",
-        )
-        return
-    yield from _signs_of(weight, "weight")
-    if not ask.is_index(target) or not (weight > 0).all():
-        return
-    counted = target[(target >= 0) & (target < classes)]
-    if counted.numel() < 8 or classes > 4096:
-        return
-    counts = torch.bincount(counted.flatten(), minlength=classes).double()
-    seen = counts > 0
-    if int(seen.sum()) < 2 or float(counts[seen].max() / counts[seen].min()) < 3:
-        return
-    ratio = weight.double()[seen] / counts[seen]
-    if float(ratio.max() / ratio.min()) < 1.5:
-        most, least = int(counts.argmax()), int(torch.where(seen, counts, counts.max()).argmin())
-        yield _weight(
-            "the weights grow with the number of samples: the frequent class is favoured twice",
-            f"class {most} has {int(counts[most])} targets here and weight "
-            f"{float(weight[most]):.4g}, class {least} has {int(counts[least])} and "
-            f"{float(weight[least]):.4g}.",
-            "weight = counts.sum() / (len(counts) * counts)",
-            "suspicion",
-        )
-
-
-def _signs_of(weight: Tensor, name: str) -> Iterator[Finding]:
-    if bool((weight < 0).any()) or not bool(weight.isfinite().all()):
-        bad = int(((weight < 0) | ~weight.isfinite()).sum())
-        yield _weight(
-            f"{name} holds numbers that no weight can be",
-            f"{bad} of {weight.numel()} are negative or not finite: "
-            f"{float(weight.min()):.4g} to {float(weight.max()):.4g}.",
-            f"{name} of positive, finite numbers",
-        )
-    elif not bool((weight > 0).any()):
-        yield _weight(
-            f"every {name} is 0: nothing counts",
-            f"{weight.numel()} weights, all 0.",
-            f"{name}=None",
-        )
-
-
-def _element_weight(case: Case, call: Call, weight: Tensor, name: str) -> Iterator[Finding]:
-    given = call.input
-    try:
-        together = torch.broadcast_shapes(given.shape, weight.shape)
-    except RuntimeError:
-        together = None
-    if together != given.shape:
-        grows = f"together they would be {tuple(together)}" if together else "they do not fit"
-        yield _weight(
-            f"{name} does not fit the output",
-            f"{name} has shape {ask.shape(weight)}, output {ask.shape(given)}: {grows}"
-            f"{_says(case, call)}.",
-            "pos_weight=torch.tensor([negatives / positives]), one number for each label"
-            if name == "pos_weight"
-            else "weight of the output's shape, or one that broadcasts to it",
-        )
-        return
-    yield from _signs_of(weight, name)
-
-
-def _positive_weight(case: Case, call: Call, weight: Tensor) -> Iterator[Finding]:
-    target = call.target
-    if not isinstance(target, Tensor) or target.numel() < 16 or weight.numel() != 1:
-        return
-    values = target.detach()
-    if not bool(((values == 0) | (values == 1)).all()):
-        return
-    positives = float(values.sum())
-    negatives = values.numel() - positives
-    if not positives or not negatives:
-        return
-    value, share = float(weight), positives / negatives
-    if share <= 0.5 and value <= 0.75 and 0.5 < value / share < 2:
-        yield _weight(
-            "pos_weight is upside down: it makes the rare positives count even less",
-            f"{positives:g} positives and {negatives:g} negatives here, pos_weight {value:.4g}; "
-            f"negatives / positives is {negatives / positives:.4g}.",
-            "pos_weight=torch.tensor([negatives / positives])",
-            "suspicion",
-        )
-
-
-def reduction(case: Case) -> Iterator[Finding]:
-    """How the losses of a batch become one number."""
-    loss = case.loss
-    if loss is None:
-        return
-    if loss.ndim and loss.numel() != 1:
-        yield finding(
-            "REDUCTION",
-            "note",
-            "the criterion gives one loss for each element; backward() needs one number",
-            f"loss of shape {ask.shape(loss)}.",
-            "criterion(output, target).mean().backward()",
-        )
-    for call in case.calls:
-        how = call.options.get("reduction")
-        if how == "sum" and call is case.pure:
-            count = call.target.shape[0] if getattr(call.target, "ndim", 0) else 1
-            yield finding(
-                "REDUCTION",
-                "note",
-                "the losses are summed: the step grows with the batch",
-                f"reduction='sum' over {count} samples.",
-                "reduction='mean', unless the learning rate is meant for a sum",
-            )
-        elif call.name == "kl_div" and how == "mean":
-            size = call.input.shape[-1] if getattr(call.input, "ndim", 0) else 1
-            yield finding(
-                "REDUCTION",
-                "note",
-                "kl_div's mean divides by the classes too, so it is no divergence",
-                f"reduction='mean' over elements of shape {ask.shape(call.input)}: smaller by a "
-                f"factor of about {size}.",
-                "reduction='batchmean'",
-            )
-        elif call.name in ("cross_entropy", "nll_loss") and how == "mean":
-            weight = call.options.get("weight")
-            if isinstance(weight, Tensor) and ask.is_index(call.target):
-                yield finding(
-                    "REDUCTION",
-                    "note",
-                    "a weighted mean divides by the sum of the weights, not by the batch",
-                    f"{weight.numel()} weights from {float(weight.min()):.4g} to "
-                    f"{float(weight.max()):.4g}: batches with other classes weigh differently.",
-                    "reduction='sum', divided by the batch size, if each sample should count alike",
-                )
-    yield from _uneven_batches(case)
-
-
-def _uneven_batches(case: Case) -> Iterator[Finding]:
-    sizes = [output.shape[0] for output, _ in case.batches if output.ndim]
-    if len(sizes) > 1 and len(set(sizes)) > 1:
-        yield finding(
-            "REDUCTION",
-            "note",
-            "batches differ in size: the mean of their means is not the mean over the samples",
-            f"sizes from {min(sizes)} to {max(sizes)} in {len(sizes)} batches.",
-            "total += loss.item() * len(target), divided by the number of samples at the end",
-            "Training",
-        )
-
-
-RULES = (call_form, shapes, broadcasting, weights, reduction)
+RULES = (call_form, shapes, broadcasting)

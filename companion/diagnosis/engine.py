@@ -6,22 +6,38 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from . import activations, arguments, decision, errors, numerics, probes, targets
-from . import case as ask
+from . import (
+    activations,
+    arguments,
+    decision,
+    dimensions,
+    errors,
+    gradients,
+    likeness,
+    numerics,
+    objective,
+    options,
+    probes,
+    targets,
+)
+from . import values as ask
 from .case import Case
 from .report import LEVELS, Finding, Report
 from .sandbox import quiet
 
 CAUSES = (
     *arguments.RULES,
+    *options.RULES,
     *targets.RULES,
+    *objective.RULES,
     *activations.RULES,
+    *dimensions.RULES,
     *numerics.CAUSES,
-    *probes.CAUSES,
+    *gradients.CAUSES,
     *decision.RULES,
 )
 # What follows from another mistake is not reported beside it.
-SYMPTOMS = (*numerics.SYMPTOMS, *probes.SYMPTOMS)
+SYMPTOMS = (*numerics.SYMPTOMS, *gradients.SYMPTOMS, *probes.SYMPTOMS)
 _INDEPENDENT = ("DOUBLE_ACTIVATION", "BOUNDED_LOGITS", "DECISION_RULE")
 
 
@@ -72,7 +88,7 @@ def diagnose(
 
 
 def _findings(case: Case) -> Iterator[Finding]:
-    _guarded(case, probes.like_known)
+    _guarded(case, likeness.like_known)
     rules = (arguments.call_form,) if case.swapped else CAUSES
     found = [one for rule in rules for one in _ask(case, rule)]
     if not any(one.level == "certain" and one.code not in _INDEPENDENT for one in found):

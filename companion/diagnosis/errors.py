@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from . import case as ask
+from . import values as ask
 from .case import Case
 from .codes import finding
 from .report import Finding

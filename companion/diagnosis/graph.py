@@ -22,6 +22,8 @@ _MOVES = (
     "ConstantPadNd Diagonal Take TakeAlongDim Movedim IndexPut Unfold"
 )
 _TRANSPARENT = frozenset(_MOVES.split())
+# Steps that leave every value in its place.
+IN_PLACE = frozenset(("Clone", "ToCopy", "Add", "Sub", "Mul", "Div", "Clamp", "Alias"))
 _CLAMPS = frozenset(("Clamp", "ClampMin", "ClampMax"))
 
 _KINDS = {

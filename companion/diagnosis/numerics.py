@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from . import case as ask
-from .case import Case, first_tensor
+from . import values as ask
+from .case import Case
 from .codes import finding
 from .report import Finding
 from .sandbox import tensors_in
@@ -121,7 +121,7 @@ def saturated(case: Case) -> Iterator[Finding]:
 
 def large_features(case: Case) -> Iterator[Finding]:
     """Inputs of the model that hold NaN, codes for "missing", or very different scales."""
-    features = first_tensor(case.inputs)
+    features = ask.first_tensor(case.inputs)
     if features is None or not features.is_floating_point() or features.numel() < 2:
         return
     bad = int((~features.isfinite()).sum())

@@ -5,225 +5,20 @@ them are skipped where the criterion hands on one of torch's own losses unchange
 repeat itself.
 """
 
-import numbers
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from . import case as ask
 from . import graph
+from . import values as ask
 from .case import Case
 from .codes import finding
 from .report import Finding
-from .trace import CONTRACTS, Call, record
+from .trace import Call, record
 
 _CLOSE = 1e-3
-_SHIFTS = (0.0, 0.25, -0.5, 1.0)
-
-
-def no_gradient(case: Case) -> Iterator[Finding]:
-    """A loss from which nothing flows back to the output."""
-    if isinstance(case.result, numbers.Real):
-        number = f"{type(case.result).__name__} ({float(case.result):.4g})"
-        yield _cut(case, f"the criterion returns a {number} and no tensor")
-        return
-    if not isinstance(case.output, Tensor):
-        if case.loss is not None and case.leaves and not case.loss.requires_grad:
-            yield _cut(case, "the loss does not require a gradient")
-        return
-    if case.output.numel() and not case.output.is_floating_point():
-        if not case.swapped:
-            yield _cut(
-                case, f"the output holds {ask.dtype(case.output)}: decisions, which have no slope"
-            )
-        return
-    if case.producer.kind == "step":
-        yield _cut(case, f"the output comes from a step function ({case.producer.name})")
-        return
-    if case.loss is None or not case.output.numel():
-        return
-    if not graph.reaches(case.loss.grad_fn, case.bridge):
-        yield _cut(case, "no path leads from the loss back to the output")
-        return
-
-
-def _cut(case: Case, fact: str) -> Finding:
-    cuts = list(dict.fromkeys(case.trace.cuts))
-    seen = f"; on the way: {', '.join(cuts)}" if cuts else ""
-    return finding(
-        "NO_GRADIENT",
-        "certain",
-        "nothing flows back from the loss to the output: no weight will change",
-        f"{fact}{seen}{case.here}.",
-        "Compute the loss from the scores themselves: no argmax, round, comparison, .item(), "
-        ".detach() or torch.tensor(…) between output and loss.",
-    )
-
-
-def flat(case: Case) -> Iterator[Finding]:
-    """A gradient of exactly 0 where there is still something to learn."""
-    yield from _flat_output(case)
-    yield from _idle_model(case)
-
-
-def _flat_output(case: Case) -> Iterator[Finding]:
-    if case.loss is None or not case.loss.numel() or not isinstance(case.output, Tensor):
-        return
-    slope = case.gradient
-    if slope is None or not slope.numel() or bool((slope != 0).any()):
-        return
-    if bool(slope.isnan().any()):
-        return
-    value = float(case.loss.detach().abs().max())
-    # Where nothing is left to learn, a gradient of 0 is right.
-    if value < 1e-4 or _one_column(case):
-        return
-    steps = [use for use in case.uses if use.producer.kind == "step"]
-    why = f"; the values pass a step function ({steps[0].producer.name})" if steps else ""
-    clamped = [name for name in graph.operations(case.loss.grad_fn, case.bridge) if "Clamp" in name]
-    if clamped and not why:
-        why = "; the criterion clamps them, and past a clamp there is no slope"
-    yield finding(
-        "NO_GRADIENT",
-        _flatness(case),
-        "the gradient is exactly 0 for every value of the output, and the loss is not",
-        f"all {slope.numel()} gradients are 0{why}{case.here}.",
-        "Take clamp, round and sign out of the way from output to loss.",
-    )
-
-
-def _flatness(case: Case) -> str:
-    """Return "certain" where other outputs have no gradient either, else what a batch can show."""
-    if case.small is not None:
-        output, target = case.small
-        generator = torch.Generator().manual_seed(0)
-        drawn = 0.1 * torch.randn(output.shape, generator=generator).to(output.device)
-        slope = case.slope(_in_domain(_domain(case), drawn.double(), case), target)
-        if slope is not None and bool((slope != 0).any()):
-            return "suspicion" if len(case.output) >= 16 else "note"
-    return "certain"
-
-
-def _one_column(case: Case) -> bool:
-    return any(
-        call.contract.over == "classes"
-        and isinstance(call.input, Tensor)
-        and call.input.ndim > 0
-        and call.input.shape[ask.class_dim(call.input)] == 1
-        for call in case.calls
-    )
-
-
-def _idle_model(case: Case) -> Iterator[Finding]:
-    """No parameter of the model that gets a gradient."""
-    run = case.rerun
-    if run is None or not isinstance(run.output, Tensor):
-        return
-    trainable = [p for p in run.model.parameters() if p.requires_grad]
-    if not trainable:
-        yield finding(
-            "NO_GRADIENT",
-            "suspicion",
-            "no parameter of the model is set to be trained",
-            f"0 of {sum(1 for _ in run.model.parameters())} parameter tensors require a gradient.",
-            "for p in model.parameters(): p.requires_grad_()",
-        )
-        return
-    if run.output.shape != case.output.shape:
-        return
-
-    def pull() -> list[Tensor | None]:
-        loss = case.criterion(run.output, case.target.detach().clone())
-        return list(torch.autograd.grad(loss.mean(), trainable, allow_unused=True))
-
-    slopes, error = case.sandbox.call(pull)
-    if error is not None or slopes is None:
-        return
-    alive = sum(slope is not None and bool((slope != 0).any()) for slope in slopes)
-    if not alive and case.loss is not None and float(case.loss.detach().abs().max()) > 1e-4:
-        yield finding(
-            "NO_GRADIENT",
-            "certain",
-            "no parameter of the model gets a gradient from this loss",
-            f"all {len(trainable)} trainable parameter tensors get 0 or nothing{case.here}.",
-            "Look for detach, no_grad, .data or a dead ReLU between the parameters and the output.",
-        )
-
-
-def like_known(case: Case) -> None:
-    """Add the known loss that a criterion equals, where no call of one was seen.
-
-    A softmax and a logarithm written by hand are cross-entropy all the same: the values say so at
-    four outputs drawn for the purpose.
-    """
-    if case.calls or case.small is None or case.loss is None or not case.repeats:
-        return
-    output, target = case.small
-    if not output.numel() or target.numel() == 0:
-        return
-    for points, function, known in _candidates(case, output, target):
-        factor = _constant_factor(case, function, points, target)
-        if factor is not None:
-            options = {"reduction": "mean", "factor": factor}
-            contract = CONTRACTS[known]
-            case.calls.append(
-                Call(contract, case.given, case.given_target, options, True, True, derived=True)
-            )
-            if contract.takes == "logits" and not case.uses_activation:
-                kind = "softmax" if contract.over == "classes" else "sigmoid"
-                made = graph.producer(case.given.grad_fn, case.bridge)
-                case.uses.append(graph.Use(kind, None, made))
-            return
-
-
-def _candidates(case: Case, output: Tensor, target: Tensor):
-    """Yield points to compare at, a known loss, and the key of its contract."""
-    generator = torch.Generator().manual_seed(0)
-    wide = torch.promote_types(output.dtype, torch.float32)
-    noise = [
-        (scale * torch.randn(output.shape, generator=generator)).to(output.device, wide)
-        for scale in (1.0, 2.0, 1.5, 0.5)
-    ]
-    if case.classes is not None and case.classes > 1:
-        yield noise, functional.cross_entropy, functional.cross_entropy
-        logs = [point.log_softmax(1) + shift for point, shift in zip(noise, _SHIFTS, strict=True)]
-        yield logs, functional.nll_loss, functional.nll_loss
-    elif case.elementwise and target.is_floating_point():
-        with_logits = functional.binary_cross_entropy_with_logits
-        yield noise, with_logits, with_logits
-        squashed = [point.sigmoid() for point in noise]
-        yield squashed, functional.binary_cross_entropy, functional.binary_cross_entropy
-        sums = target.double().sum(1) if target.ndim == 2 else None
-        if sums is not None and bool(((sums - 1).abs() < 1e-2).all()):
-            yield noise, functional.cross_entropy, functional.cross_entropy
-            yield noise, _soft_nll, functional.nll_loss
-
-
-def _soft_nll(log_probs: Tensor, target: Tensor) -> Tensor:
-    return -(target * log_probs).sum(1).mean()
-
-
-def _constant_factor(case: Case, function, points, target: Tensor) -> float | None:
-    """Return the factor between criterion and candidate, where they differ by it and a constant."""
-    ours, theirs = [], []
-    for point in points:
-        goal = target.to(point.dtype) if target.is_floating_point() else target
-        known, error = case.sandbox.call(function, point.clone(), goal.clone())
-        price = case.ask(point, target)
-        if price is None or error is not None:
-            return None
-        ours.append(price)
-        theirs.append(float(known))
-    steps = [(ours[i] - ours[i + 1], theirs[i] - theirs[i + 1]) for i in (0, 1, 2)]
-    if any(abs(step) < 1e-6 for _, step in steps):
-        return None
-    ratios = [mine / step for mine, step in steps]
-    # Means over many samples are nearly alike whatever the loss, so all digits must agree.
-    if not abs(ratios[0]) > 1e-9 or max(ratios) - min(ratios) > 3e-5 * abs(ratios[0]):
-        return None
-    return ratios[0]
 
 
 def custom(case: Case) -> Iterator[Finding]:
@@ -288,7 +83,7 @@ def _repeats(case: Case) -> bool:
     return False
 
 
-def _domain(case: Case) -> str:
+def domain_of(case: Case) -> str:
     """Return what the criterion takes its input for: logits, probs, log_probs or unknown."""
     kinds = {use.kind for use in case.uses if not use.producer.inside}
     if kinds & {"softmax", "sigmoid"}:
@@ -314,7 +109,7 @@ def _marks(case: Case, target: Tensor) -> Tensor | None:
     return None
 
 
-def _in_domain(domain: str, scores: Tensor, case: Case) -> Tensor:
+def in_domain(domain: str, scores: Tensor, case: Case) -> Tensor:
     """Turn scores into what the criterion takes."""
     if domain == "probs":
         scores = scores.softmax(1) if case.classes is not None else scores.sigmoid()
@@ -332,11 +127,11 @@ def _direction(case: Case) -> Iterator[Finding]:
     if marks is None or float(marks.min()) == float(marks.max()):
         return
     towards = (2 * marks - 1) * 2.0
-    domain = _domain(case)
+    domain = domain_of(case)
     if domain == "unknown":
         return  # a distance, say: there, less is more
-    right = case.ask(_in_domain(domain, towards, case), target)
-    wrong = case.ask(_in_domain(domain, -towards, case), target)
+    right = case.ask(in_domain(domain, towards, case), target)
+    wrong = case.ask(in_domain(domain, -towards, case), target)
     if right is None or wrong is None:
         return
     if right > wrong + _CLOSE * max(abs(right), abs(wrong), 1e-6):
@@ -351,7 +146,7 @@ def _direction(case: Case) -> Iterator[Finding]:
     if not case.elementwise or not _one_value_wins(case):
         return
     for sign, word in ((1.0, "yes"), (-1.0, "no")):
-        always = case.ask(_in_domain(domain, torch.full_like(towards, 2.0 * sign), case), target)
+        always = case.ask(in_domain(domain, torch.full_like(towards, 2.0 * sign), case), target)
         if always is not None and always <= right + _CLOSE * abs(right) < wrong:
             yield finding(
                 "CUSTOM_LOSS",
@@ -385,10 +180,10 @@ def _pairing(case: Case) -> Iterator[Finding]:
     if bool((target == target[:1]).all()):
         return
     # Saturated outputs would cost the same with any target.
-    if _domain(case) != "unknown":
+    if domain_of(case) != "unknown":
         generator = torch.Generator().manual_seed(0)
         drawn = torch.randn(output.shape, generator=generator).to(output.device, output.dtype)
-        output = _in_domain(_domain(case), drawn, case)
+        output = in_domain(domain_of(case), drawn, case)
     base = case.ask(output, target)
     turned = [case.ask(output, target.roll(step, 0)) for step in (1, 2, 3)]
     if base is None or None in turned:
@@ -633,5 +428,4 @@ def writes(case: Case) -> Iterator[Finding]:
     )
 
 
-CAUSES = (no_gradient,)
-SYMPTOMS = (flat, custom, writes)
+SYMPTOMS = (custom, writes)

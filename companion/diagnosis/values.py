@@ -1,0 +1,94 @@
+"""Small questions to a tensor: its range, whether it holds probabilities, how it is written."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .sandbox import tensors_in
+
+_SAMPLE_ELEMENTS = 2**16
+
+
+def is_index(target: Any) -> bool:
+    """Whether a tensor holds whole numbers of an integer type (bool is none)."""
+    if not isinstance(target, Tensor):
+        return False
+    whole = not (target.is_floating_point() or target.is_complex())
+    return whole and target.dtype is not torch.bool
+
+
+def span(tensor: Tensor) -> tuple[float, float]:
+    """Return the least and the greatest value; (0, 0) for an empty tensor, NaN where one is."""
+    if not tensor.numel():
+        return 0.0, 0.0
+    values = tensor.detach()
+    low, high = (values.to(torch.uint8) if values.dtype is torch.bool else values).aminmax()
+    return float(low), float(high)
+
+
+def slack(tensor: Tensor) -> float:
+    """Return how far rounding may carry a number between 0 and 1."""
+    return max(1e-4, 2 * torch.finfo(tensor.dtype).eps) if tensor.is_floating_point() else 0.0
+
+
+def rows(tensor: Tensor, dim: int = 1) -> Tensor:
+    """Return the values in float64; of a large tensor a part that is whole along ``dim``."""
+    values = tensor.detach()
+    others = [size if place != dim % values.ndim else 0 for place, size in enumerate(values.shape)]
+    if others and values.numel() > _SAMPLE_ELEMENTS:
+        place = max(range(values.ndim), key=others.__getitem__)
+        step = -(-values.numel() // _SAMPLE_ELEMENTS)
+        if others[place] > 1:
+            values = values[(slice(None),) * place + (slice(None, None, step),)]
+    return values.double()
+
+
+def sums_to_one(tensor: Tensor, dim: int) -> bool:
+    """Whether the values are probabilities that add up to 1 along ``dim``, as far as they can."""
+    if tensor.ndim == 0 or tensor.shape[dim] < 2 or not tensor.numel():
+        return False
+    if not tensor.is_floating_point():
+        return False
+    values = rows(tensor, dim)
+    near = max(1e-5, torch.finfo(tensor.dtype).eps * 4)
+    low, high = span(values)
+    if not (low >= -near and high <= 1 + near):
+        return False
+    return bool(((values.sum(dim) - 1).abs() <= near * max(1.0, values.shape[dim] ** 0.5)).all())
+
+
+def is_log_distribution(tensor: Tensor, dim: int) -> bool:
+    """Whether exp of the values adds up to 1 along ``dim``."""
+    if tensor.ndim == 0 or not tensor.is_floating_point() or not tensor.numel():
+        return False
+    values = rows(tensor, dim)
+    largest = float(values[values.isfinite()].abs().max()) if values.isfinite().any() else 0.0
+    near = max(1e-4, 4 * torch.finfo(tensor.dtype).eps * max(1.0, largest))
+    return bool((values.logsumexp(dim).abs() <= near).all())
+
+
+def class_dim(tensor: Tensor) -> int:
+    """Return the dimension in which torch looks for the classes."""
+    return 1 if tensor.ndim > 1 else 0
+
+
+def describe(error: BaseException) -> str:
+    """Return the first line of what was raised."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines[0] else type(error).__name__
+
+
+def shape(tensor: Tensor) -> str:
+    """Return a shape as people write it: (8, 3)."""
+    return str(tuple(tensor.shape))
+
+
+def dtype(tensor: Tensor) -> str:
+    """Return a dtype without the name of the library."""
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def first_tensor(value: Any) -> Tensor | None:
+    """Return the first tensor in a nested value."""
+    return next(iter(tensors_in(value)), None)
