@@ -4,6 +4,7 @@ The environments here are made offline: each holds links to what the declared de
 theirs, have installed, and nothing else, so that whatever was not declared cannot be imported.
 """
 
+import ast
 import base64
 import hashlib
 import os
@@ -284,6 +285,20 @@ def test_requirements_are_pinned_and_the_lock_agrees():
     for line in PROJECT["dependencies"]:
         requirement = Requirement(line)
         assert requirement.specifier.contains(direct[canonicalize_name(requirement.name)])
+
+
+@pytest.mark.parametrize("folder", ["companion", "book", "tests", "tools"])
+def test_what_is_imported_is_pinned_directly(folder):
+    known = metadata.packages_distributions()
+    direct = locked("requirements.txt")
+    for file in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            for name in names:
+                found = {canonicalize_name(dist) for dist in known.get(name.split(".")[0], [])}
+                assert not found - {"logits-to-losses"} or found & set(direct), f"{file}: {name}"
 
 
 def test_the_running_environment_is_the_locked_one():
