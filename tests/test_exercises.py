@@ -609,6 +609,7 @@ def test_the_failing_case_is_the_smallest_with_enough_digits():
     value = F.cross_entropy(*first).item()
     got, expected = (line.split()[1] for line in result.case.splitlines()[-2:])
     assert got != expected
+    assert len(expected) < 12
     assert float(expected) == pytest.approx(value, rel=1e-7)
     assert result.case.splitlines()[0] == "case      one row, three classes"
 
@@ -676,6 +677,16 @@ def untidy(*args):
     torch.autograd.set_detect_anomaly(True)
     warnings.simplefilter("always")
     raise SystemExit
+
+
+def test_the_generators_of_a_gpu_in_use_are_kept(monkeypatch):
+    """The same without one: what is read before the answer is written back after it."""
+    written = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: ["a state"])
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", written.append)
+    exercises.predict_bce.check(exercises.predict_bce.solution)
+    assert written == [["a state"]]
 
 
 @pytest.fixture
@@ -813,6 +824,9 @@ def test_html_is_escaped():
     shown = CE.check(answer)._repr_html_()
     assert "<script>" not in shown
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#x27;co" in shown
+    assert (
+        "<pre>1 &lt; 2 &amp; 3</pre>" in Result("a<b", "wrong", "", case="1 < 2 & 3")._repr_html_()
+    )
 
 
 def test_results_say_in_words_what_the_colour_says():
