@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -851,6 +852,14 @@ def pos_weight_upside_down(w):
     return Wiring(criterion, w.logits(64, 1).squeeze(1), target)
 
 
+@bug("WEIGHT", "suspicion")
+def pos_weights_upside_down(w):
+    target = (torch.arange(64)[:, None] < torch.tensor([4, 12, 30])).to(w.dtype)
+    positives = target.sum(0)
+    criterion = nn.BCEWithLogitsLoss(pos_weight=positives / (64 - positives))
+    return Wiring(criterion, w.logits(64, 3), target)
+
+
 @bug("WEIGHT")
 def sample_weights_against_a_column(w):
     weight = torch.ones(16, dtype=w.dtype)
@@ -930,6 +939,24 @@ def clamp_that_all_have_passed(w):
 
     output = w.logits(16, 1)
     return Wiring(criterion, output + 40 * output.sign().detach(), w.labels(16, 1))
+
+
+@bug("NO_GRADIENT")
+def scored_in_numpy(w):
+    def criterion(output, target):
+        p = 1 / (1 + np.exp(-output.numpy()))
+        return torch.tensor(-np.log(np.where(target.numpy() == 1, p, 1 - p)).mean())
+
+    return Wiring(criterion, w.logits(16, 1), w.labels(16, 1))
+
+
+@bug("NO_GRADIENT")
+def everything_masked(w):
+    def criterion(output, target):
+        each = F.cross_entropy(output, target, reduction="none")
+        return (each * (target > 5)).sum() / 16
+
+    return Wiring(criterion, w.logits(16, 3), w.classes(16, k=3))
 
 
 @bug("NO_GRADIENT")
@@ -1463,6 +1490,33 @@ def ce_stepwise_stacked(w):
 def ce_uneven_batches(w):
     batches = [(w.logits(n, 3), w.classes(n, k=3)) for n in (8, 8, 5)]
     return Wiring(nn.CrossEntropyLoss(), *batches[0], {"batches": batches})
+
+
+@right
+def ce_after_leaky_relu(w):
+    return Wiring(nn.CrossEntropyLoss(), F.leaky_relu(w.logits(16, 3)), w.classes(16, k=3))
+
+
+@noted("IMBALANCE")
+def ce_sorted_for_evaluation(w):
+    batches = [(w.logits(8, 3).detach(), torch.full((8,), label)) for label in (0, 1, 2)]
+    return Wiring(nn.CrossEntropyLoss(), *batches[0], {"batches": batches})
+
+
+@right
+def ce_contrastive_without_temperature(w):
+    def criterion(output, target):
+        left, right_ = F.normalize(output, dim=1).chunk(2)
+        return F.cross_entropy(left @ right_.T, torch.arange(len(left)))
+
+    return Wiring(criterion, w.logits(16, 8), torch.arange(16) % 8)
+
+
+@right
+def hinge_satisfied(w):
+    target = w.labels(16, 1)
+    output = 9 * (2 * target - 1) + 0 * w.logits(16, 1)
+    return Wiring(lambda o, t: F.relu(1 - (2 * t - 1) * o).mean(), output, target)
 
 
 @right

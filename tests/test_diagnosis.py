@@ -295,6 +295,23 @@ def test_no_criterion_makes_it_raise(name, triple):
     assert torch.get_default_dtype() is torch.float32
 
 
+def test_arguments_that_cannot_be_read_are_said(triple):
+    class Strange(dict):
+        def items(self):
+            raise RuntimeError("not today")
+
+        def copy(self):
+            raise RuntimeError("not today either")
+
+        def __class_getitem__(cls, item):
+            raise RuntimeError
+
+    criterion, output, target = triple
+    for odd in (Strange(a=output), object(), {"a": {"b": [output]}}, ..., (i for i in "ab")):
+        assert repr(diagnose(criterion, odd, target))
+        assert repr(diagnose(criterion, output, odd))
+
+
 def test_a_key_press_is_not_swallowed(triple):
     _, output, target = triple
     with pytest.raises(KeyboardInterrupt):

@@ -81,7 +81,11 @@ def diagnose(
         ['DOUBLE_ACTIVATION']
     """
     with quiet():
-        case = Case(criterion, output, target, model, inputs, predict, batches)
+        try:
+            case = Case(criterion, output, target, model, inputs, predict, batches)
+        except Exception as error:
+            said = f"everything: the arguments could not be read ({ask.describe(error)})"
+            return Report((), _name(criterion), "no rule follows.", (said,))
         found = list(_findings(case))
         decide = _guarded(case, decision.rule) or "no rule follows."
         return Report(_sorted(found), _subject(case), decide, tuple(_unchecked(case)))
@@ -91,9 +95,10 @@ def _findings(case: Case) -> Iterator[Finding]:
     _guarded(case, likeness.like_known)
     rules = (arguments.call_form,) if case.swapped else CAUSES
     found = [one for rule in rules for one in _ask(case, rule)]
-    if not any(one.level == "certain" and one.code not in _INDEPENDENT for one in found):
-        found += [one for rule in SYMPTOMS for one in _ask(case, rule)]
-    found += errors.unexplained(case, found)
+    for rule in SYMPTOMS:
+        if not any(one.level == "certain" and one.code not in _INDEPENDENT for one in found):
+            found += _ask(case, rule)
+    found += _guarded(case, lambda case: list(errors.unexplained(case, found))) or []
     yield from found
 
 

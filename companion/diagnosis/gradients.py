@@ -33,11 +33,23 @@ def no_gradient(case: Case) -> Iterator[Finding]:
     if case.producer.kind == "step":
         yield _cut(case, f"the output comes from a step function ({case.producer.name})")
         return
+    if case.error is not None and case.output.is_floating_point() and _runs_detached(case):
+        said = ask.describe(case.error)
+        yield _cut(case, f"the criterion takes no output with a graph ({case.facts}): {said}")
+        return
     if case.loss is None or not case.output.numel():
         return
     if not graph.reaches(case.loss.grad_fn, case.bridge):
         yield _cut(case, "no path leads from the loss back to the output")
         return
+
+
+def _runs_detached(case: Case) -> bool:
+    """Whether a criterion that failed goes through on an output that has no graph."""
+    output, target = case.output.detach().clone(), case.target
+    if isinstance(target, Tensor):
+        target = target.detach().clone()
+    return case.sandbox.call(case.criterion, output, target)[1] is None
 
 
 def _cut(case: Case, fact: str) -> Finding:
@@ -67,9 +79,18 @@ def _flat_output(case: Case) -> Iterator[Finding]:
         return
     if bool(slope.isnan().any()):
         return
-    value = float(case.loss.detach().abs().max())
-    # Where nothing is left to learn, a gradient of 0 is right.
-    if value < 1e-4 or _one_column(case):
+    if _one_column(case):
+        return
+    if float(case.loss.detach().abs().max()) < 1e-4:
+        # Where nothing is left to learn, a gradient of 0 is right; always is too often.
+        if _always_zero(case):
+            yield finding(
+                "NO_GRADIENT",
+                "certain",
+                "the loss is 0 whatever the output is",
+                f"the batch and three other outputs of shape {ask.shape(case.output)} cost 0.0000.",
+                "Look for a mask that drops everything, or a factor of 0.",
+            )
         return
     steps = [use for use in case.uses if use.producer.kind == "step"]
     why = f"; the values pass a step function ({steps[0].producer.name})" if steps else ""
@@ -83,6 +104,18 @@ def _flat_output(case: Case) -> Iterator[Finding]:
         f"all {slope.numel()} gradients are 0{why}{case.here}.",
         "Take clamp, round and sign out of the way from output to loss.",
     )
+
+
+def _always_zero(case: Case) -> bool:
+    if case.small is None:
+        return False
+    output, target = case.small
+    generator = torch.Generator().manual_seed(0)
+    for scale in (0.1, 1.0, 3.0):
+        drawn = scale * torch.randn(output.shape, generator=generator).to(output.device)
+        if case.ask(in_domain(domain_of(case), drawn.double(), case), target) != 0:
+            return False
+    return True
 
 
 def _flatness(case: Case) -> str:
@@ -116,7 +149,7 @@ def _idle_model(case: Case) -> Iterator[Finding]:
     if not trainable:
         yield finding(
             "NO_GRADIENT",
-            "suspicion",
+            "suspicion" if case.model.training else "note",
             "no parameter of the model is set to be trained",
             f"0 of {sum(1 for _ in run.model.parameters())} parameter tensors require a gradient.",
             "for p in model.parameters(): p.requires_grad_()",

@@ -33,7 +33,7 @@ _KINDS = {
     "log_sigmoid": "LogSigmoid",
     "tanh": "Tanh Softsign",
     "relu": "Relu Threshold Softplus Abs Hardtanh Relu6",
-    "soft_relu": "LeakyRelu Elu Gelu Silu Hardswish Mish Prelu PreluKernel RreluWithNoise",
+    "soft_relu": "Elu Gelu Silu Hardswish Mish",
     "batch_norm": "NativeBatchNorm CudnnBatchNorm MiopenBatchNorm BatchNorm NativeBatchNormLegit",
     "layer_norm": "NativeLayerNorm NativeGroupNorm FusedRmsNorm",
     "dropout": "NativeDropout FusedDropout AlphaDropout",
@@ -231,8 +231,23 @@ def is_cosine(made: Producer) -> bool:
     """Whether a product of matrices has rows and columns of length 1, so that it holds cosines."""
     if made.node is None or operation(made.node) != "Mm" or not made.bounded:
         return False
+    edges = [edge for edge, _ in made.node.next_functions]
+    if not any(_is_parameter(edge) for edge in edges):
+        return False  # pairs of outputs, as in a contrastive loss
     factors = zip(("self", "mat2"), (1, 0), made.node.next_functions, strict=True)
     return all(_unit_length(saved(made.node, name), dim, edge) for name, dim, (edge, _) in factors)
+
+
+def _is_parameter(edge) -> bool:
+    """Whether a factor is a parameter, normalised or not."""
+    for _ in range(4):
+        if edge is None:
+            return False
+        variable = getattr(edge, "variable", None)
+        if variable is not None:
+            return isinstance(variable, torch.nn.Parameter)
+        edge = edge.next_functions[0][0] if edge.next_functions else None
+    return False
 
 
 def _unit_length(factor, dim: int, edge) -> bool:

@@ -116,22 +116,33 @@ def _element_weight(case: Case, call: Call, weight: Tensor, name: str) -> Iterat
 
 
 def _positive_weight(case: Case, call: Call, weight: Tensor) -> Iterator[Finding]:
+    """A weight of positives / negatives, where negatives / positives was meant."""
     target = call.target
-    if not isinstance(target, Tensor) or target.numel() < 16 or weight.numel() != 1:
+    if not isinstance(target, Tensor) or target.numel() < 16 or target.shape != call.input.shape:
         return
-    values = target.detach()
+    values = target.detach().double()
     if not bool(((values == 0) | (values == 1)).all()):
         return
-    positives = float(values.sum())
-    negatives = values.numel() - positives
-    if not positives or not negatives:
+    if weight.numel() == 1:
+        values = values.reshape(-1, 1)
+    elif values.ndim != 2 or weight.shape != values.shape[1:] or len(values) < 16:
         return
-    value, share = float(weight), positives / negatives
-    if share <= 0.5 and value <= 0.75 and 0.5 < value / share < 2:
+    positives = values.sum(0)
+    negatives = len(values) - positives
+    rare = (positives > 0) & (positives <= 0.5 * negatives)
+    if not bool(rare.any()):
+        return
+    share = (positives / negatives.clamp(min=1))[rare]
+    value = weight.detach().double().flatten()[rare]
+    ratio = value / share
+    if bool(((value <= 0.75) & (ratio > 0.5) & (ratio < 2)).all()):
+        label = int(rare.nonzero()[0, 0])
+        yes, no = float(positives[label]), float(negatives[label])
+        which = "" if weight.numel() == 1 else f" for label {label}"
         yield _weight(
             "pos_weight is upside down: it makes the rare positives count even less",
-            f"{positives:g} positives and {negatives:g} negatives here, pos_weight {value:.4g}; "
-            f"negatives / positives is {negatives / positives:.4g}.",
+            f"{yes:g} positives and {no:g} negatives here{which}, and pos_weight is "
+            f"{float(value[0]):.4g}; negatives / positives is {no / yes:.4g}.",
             "pos_weight=torch.tensor([negatives / positives])",
             "suspicion",
         )
