@@ -41,8 +41,7 @@ def _undisturbed() -> Iterator[None]:
         with ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
-            stack.enter_context(torch.inference_mode(False))
-            stack.enter_context(torch.enable_grad())
+            stack.enter_context(torch.inference_mode(False))  # also turns gradients on
             stack.enter_context(torch.autograd.set_detect_anomaly(False))
             torch.set_default_dtype(torch.float64)
             random.seed(0)
