@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from companion.exercises._exercise import Exercise, Mistake
 from companion.exercises._prediction import Prediction
+from companion.exercises.catalogues._answers import variations
 from companion.exercises.catalogues._tensors import classes, floats
 
 SUBJECT = "BCE or CE"
@@ -24,16 +25,9 @@ def predict_contract():
 
 
 _EITHER = ("number", "error")
-_REAL = ("error", "error", "error", "number", 0.0, "equal")
 
 
-def _but(**changed):
-    """The right answers with some of them changed."""
-    names = list(_PREDICT_QUESTIONS)
-    return lambda: tuple(changed.get(name, right) for name, right in zip(names, _REAL, strict=True))
-
-
-_PREDICT_QUESTIONS = {
+_QUESTIONS = {
     "float_labels": _EITHER,
     "integers": _EITHER,
     "column": _EITHER,
@@ -42,10 +36,12 @@ _PREDICT_QUESTIONS = {
     "zero_and_z": ("equal", "different"),
 }
 
+_but = variations(dict(zip(_QUESTIONS, predict_contract(), strict=True)))
+
 _PREDICT = Prediction(
     name="predict_contract",
     solution=predict_contract,
-    questions=_PREDICT_QUESTIONS,
+    questions=_QUESTIONS,
     mistakes=(
         Mistake(
             "float-labels",

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from companion.exercises._exercise import Exercise, Mistake
 from companion.exercises._prediction import Prediction
+from companion.exercises.catalogues._answers import variations
 from companion.exercises.catalogues._tensors import classes, floats
 
 SUBJECT = "multi-label"
@@ -38,15 +39,8 @@ _QUESTIONS = {
     "right_rows": (),
     "answers_of_three": (),
 }
-_REAL = (math.log(2), 10 * math.log(2), 0.5, 0.8, 0.0, 8)
 
-
-def _but(**changed):
-    """The right answers with some of them changed."""
-    return lambda: tuple(
-        changed.get(name, right) for name, right in zip(_QUESTIONS, _REAL, strict=True)
-    )
-
+_but = variations(dict(zip(_QUESTIONS, predict_multi_label(), strict=True)))
 
 _PREDICT = Prediction(
     name="predict_multi_label",

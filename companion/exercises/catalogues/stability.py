@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from companion.exercises._exercise import Exercise, Mistake
 from companion.exercises._prediction import Prediction
+from companion.exercises.catalogues._answers import variations
 from companion.exercises.catalogues._tensors import classes, floats
 
 SUBJECT = "numbers that survive"
@@ -38,15 +39,8 @@ _QUESTIONS = dict.fromkeys(
     ),
     _OPTIONS,
 )
-_REAL = ("-inf", "nan", "inf", "nan", "0", "nan")
 
-
-def _but(**changed):
-    """The right answers with some of them changed."""
-    return lambda: tuple(
-        changed.get(name, right) for name, right in zip(_QUESTIONS, _REAL, strict=True)
-    )
-
+_but = variations(dict(zip(_QUESTIONS, predict_nan(), strict=True)))
 
 _PREDICT = Prediction(
     name="predict_nan",
