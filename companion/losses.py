@@ -573,11 +573,11 @@ def binary_symmetric_cross_entropy_with_logits(
     _checks.floating(input, "input")
     _checks.same_shape(input, target)
     logits = _at_least_float32(input)
-    y = target.to(logits.dtype)
     if not target.is_floating_point():
-        ce = -F.logsigmoid((2 * y - 1) * logits)
+        ce = -F.logsigmoid(torch.where(target.bool(), logits, -logits))
         return _rescale(_mix(ce, alpha, beta, log_zero), weight, reduction)
 
+    y = target.to(logits.dtype)
     log_y, log_not_y = _log_at_least(y, log_zero), _log_at_least(1 - y, log_zero)
     losses = -beta * (logits.sigmoid() * log_y + (-logits).sigmoid() * log_not_y)
     if alpha:
