@@ -145,7 +145,7 @@ ROOM = """\
 def list_rooms(app: Sphinx, docname: str, source: list[str]) -> None:
     """Put every public module of the companion where the page about it says ``<!-- rooms -->``."""
     files = Path(app.srcdir, "companion").glob("[!_]*")
-    rooms = sorted(path.stem for path in files if path.suffix != ".mplstyle")
+    rooms = sorted(path.stem for path in files if path.suffix in {"", ".py"})
     source[0] = source[0].replace("<!-- rooms -->", "\n".join(map(ROOM.format, rooms)))
 
 
@@ -168,6 +168,7 @@ REPAIRS = [
     (r'role="doc-biblioentry"', 'role="listitem"'),
     (r' role="doc-backlink"', ""),
     (r"<th[^>]*>\s*</th>", "<td></td>"),
+    (r'<dt id="term-[^"]*"(?=>[^<]*[一-鿿])', r'\g<0> lang="zh"'),
 ]
 
 

@@ -5,7 +5,7 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-LABELS = {"true": "True", "true if": "True if …", "false": "False", "outdated": "Outdated"}
+LABELS = {"true": "True.", "true if": "True if …", "false": "False.", "outdated": "Outdated."}
 
 
 class Claim(SphinxDirective):
@@ -30,7 +30,7 @@ class Claim(SphinxDirective):
         self.state.nested_parse(self.content, self.content_offset, claim)
         claim[0]["classes"].append("claim-text")
         badge = nodes.inline("", LABELS[verdict], classes=["verdict"])
-        claim[1][:0] = [badge, nodes.Text(". ")]
+        claim[1][:0] = [badge, nodes.Text(" ")]
         claim += nodes.paragraph("", "Shown in ", *self._chapters(), nodes.Text("."))
         claim[-1]["classes"].append("claim-shown")
         return [claim]

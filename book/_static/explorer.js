@@ -169,7 +169,7 @@
   /* The key, the name in the table, and the name in the chart. */
   const WAYS = [
     ["byHand", "−y·log(p) − (1−y)·log(1−p)", "by hand"],
-    ["bceLoss", "BCELoss(sigmoid(z))", "BCELoss of the sigmoid"],
+    ["bceLoss", "BCELoss(sigmoid(z))", "BCELoss"],
     ["bceWithLogits", "BCEWithLogitsLoss(z)", "BCEWithLogitsLoss"],
     ["crossEntropy", "CrossEntropyLoss on (0, z)", "CrossEntropyLoss"],
   ];
@@ -191,7 +191,9 @@
   /* Loss against the logit; values above the frame, infinite or missing end the line. */
   function drawChart(z, y) {
     const svg = byId("binary-chart");
-    const left = 50, right = 630, top = 12, bottom = 255, highest = 22;
+    const width = Math.max(svg.clientWidth, 260);
+    const left = 36, right = width - 8, top = 12, bottom = 255, highest = 22;
+    const key = left + (y === 1 ? 0.4 : 0.1) * (right - left); // where no curve runs
     const x = (value) => left + ((value + 20) / 40) * (right - left);
     const height = (value) => bottom - (value / highest) * (bottom - top);
     const parts = [`<path class="axis" d="M${left} ${top}V${bottom}H${right}"/>`];
@@ -199,22 +201,23 @@
       parts.push(`<text x="${x(tick)}" y="275" text-anchor="middle">${String(tick).replace("-", "−")}</text>`);
     }
     for (const tick of [0, 10, 20]) {
-      parts.push(`<text x="42" y="${height(tick) + 5}" text-anchor="end">${tick}</text>`);
+      parts.push(`<text x="${left - 8}" y="${height(tick) + 5}" text-anchor="end">${tick}</text>`);
     }
     parts.push(`<text x="${(left + right) / 2}" y="296" text-anchor="middle">logit z</text>`);
     parts.push(`<text x="${left + 8}" y="${top + 12}">loss</text>`);
-    WAYS.slice(0, 3).reverse().forEach(([key, , name], i) => {
+    WAYS.slice(0, 3).reverse().forEach(([way, , name], i) => {
       let path = "";
       for (let value = -20; value <= 20; value += 0.25) {
-        const loss = binary(value, y)[key].loss;
+        const loss = binary(value, y)[way].loss;
         const drawn = Number.isFinite(loss) && loss <= highest;
         if (drawn) path += `${path.endsWith("|") || !path ? "M" : "L"}${x(value)} ${height(loss)}`;
         else if (path && !path.endsWith("|")) path += "|";
       }
-      parts.push(`<path class="${key}" d="${path.replaceAll("|", "")} M${x(-6)} ${30 + 24 * i}h36"/>`);
-      parts.push(`<text x="${x(-3)}" y="${35 + 24 * i}">${name}</text>`);
+      parts.push(`<path class="${way}" d="${path.replaceAll("|", "")} M${key} ${30 + 24 * i}h28"/>`);
+      parts.push(`<text x="${key + 36}" y="${35 + 24 * i}">${name}</text>`);
     });
     parts.push(`<path class="marker" d="M${x(z)} ${top}V${bottom}"/>`);
+    svg.setAttribute("viewBox", `0 0 ${width} 300`);
     svg.innerHTML = parts.join("");
   }
 
@@ -244,4 +247,5 @@
     byId(id).addEventListener("submit", (event) => event.preventDefault());
     show();
   }
+  window.addEventListener("resize", showBinary);
 })();
