@@ -522,6 +522,68 @@ def maps_flattened_by_view(w):
 
 
 @bug("CLASS_DIM")
+def maps_flattened_in_the_criterion(w):
+    def criterion(output, target):
+        return F.cross_entropy(output.reshape(-1, 3), target.reshape(-1))
+
+    return Wiring(criterion, w.maps(2, 3, 4, 6), w.classes(2, 4, 6, k=3))
+
+
+@bug("API")
+def reduction_misspelt(w):
+    return Wiring(nn.CrossEntropyLoss(reduction="avg"), w.logits(8, 3), w.classes(8, k=3))
+
+
+@bug("API")
+def smoothing_in_percent(w):
+    return Wiring(nn.CrossEntropyLoss(label_smoothing=10), w.logits(8, 3), w.classes(8, k=3))
+
+
+@bug("API")
+def target_left_on_another_device(w):
+    output = w.logits(8, 3)
+    return Wiring(nn.CrossEntropyLoss(), output, w.classes(8, k=3).to("meta"))
+
+
+@bug("IGNORE_INDEX")
+def probabilities_with_an_ignored_class(w):
+    target = one_hot(w.classes(8, k=3), 3, w.dtype)
+    return Wiring(nn.CrossEntropyLoss(ignore_index=0), w.logits(8, 3), target)
+
+
+@bug("CUSTOM_LOSS", "suspicion")
+def focal_of_the_mean_on_timid_scores(w):
+    def criterion(output, target):
+        ce = F.cross_entropy(output, target)
+        return (1 - torch.exp(-ce)) ** 2 * ce
+
+    return Wiring(criterion, 0.1 * w.logits(40, 10), w.classes(40, k=10))
+
+
+@bug("CLASS_DIM", "suspicion")
+def focal_on_torn_rows(w):
+    def criterion(output, target):
+        logs = output.reshape(-1, 3).log_softmax(1)
+        picked = logs.gather(1, target.reshape(-1, 1))
+        return -((1 - picked.exp()) ** 2 * picked).mean()
+
+    return Wiring(criterion, w.maps(2, 3, 4, 6), w.classes(2, 4, 6, k=3))
+
+
+@bug("CUSTOM_LOSS", "suspicion")
+def labels_in_another_order(w):
+    def criterion(output, target):
+        return F.binary_cross_entropy_with_logits(output.flatten(), target.T.flatten())
+
+    return Wiring(criterion, w.logits(16, 5), w.several(16, 5))
+
+
+@bug("BROADCAST", "suspicion")
+def one_label_for_all_columns(w):
+    return Wiring(nn.MSELoss(), w.logits(16, 4).softmax(1), w.classes(16, 1, k=4).to(w.dtype))
+
+
+@bug("CLASS_DIM")
 def square_batch_transposed(w):
     return Wiring(nn.CrossEntropyLoss(), w.logits(5, 5).T, w.classes(5, k=5))
 
@@ -1561,6 +1623,25 @@ def inputs_of_different_scale(w):
     x = w.randn(16, 6) * torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 3e3], dtype=w.dtype)
     more = {"model": net, "inputs": x}
     return Wiring(nn.CrossEntropyLoss(), w.run(net, x), w.classes(16, k=3), more)
+
+
+@right
+def ce_next_step(w):
+    def criterion(output, target):
+        return F.cross_entropy(output[:, :, :-1], target[:, 1:])
+
+    return Wiring(criterion, w.logits(3, 8, 6).permute(0, 2, 1), w.classes(3, 8, k=6))
+
+
+@right
+def distilled_from_a_poor_teacher(w):
+    teacher = 6 * w.randn(24, 5)
+
+    def criterion(output, target):
+        soft = -(teacher.softmax(1) * output.log_softmax(1)).sum(1).mean()
+        return 0.1 * F.cross_entropy(output, target) + 0.9 * 16 * soft
+
+    return Wiring(criterion, w.logits(24, 5), w.classes(24, k=5))
 
 
 @right

@@ -18,19 +18,31 @@ from diagnosis_cases import (
     sigmoid_focal,
     soft_dice,
 )
-from diagnosis_trial import SECOND_BUGS, SECOND_RIGHT, TRIAL_BUGS, TRIAL_RIGHT
+from diagnosis_trial import (
+    SECOND_BUGS,
+    SECOND_RIGHT,
+    THIRD_BUGS,
+    THIRD_RIGHT,
+    TRIAL_BUGS,
+    TRIAL_RIGHT,
+)
 
 from companion import losses
 from companion.diagnosis import Report, diagnose
 from companion.diagnosis.codes import CODES
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-ALL_RIGHT = RIGHT | TRIAL_RIGHT | SECOND_RIGHT
-TRIALS = TRIAL_BUGS | SECOND_BUGS
+ALL_RIGHT = RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT
+TRIALS = TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS
 # The factor of the first grows with -log p where (1 - p) was meant, and hard samples still count
-# more; the second, which takes the target for the output, is reverse cross-entropy. Nothing in what
-# they do tells them from losses that somebody wants.
-MISSED = {"focal_with_log_probability_as_pt", "arguments_in_keras_order"}
+# more; the second, which takes the target for the output, is reverse cross-entropy: nothing in what
+# they do tells them from losses that somebody wants. The third was thought to fail, and torch takes
+# it: one sample without its batch.
+MISSED = {
+    "focal_with_log_probability_as_pt",
+    "arguments_in_keras_order",
+    "squeezed_away_batch",
+}
 
 
 def look(wiring: Wiring) -> Report:
@@ -106,6 +118,7 @@ def test_the_catalogue_is_large_enough():
     assert len(RIGHT) >= 30
     assert (len(TRIAL_BUGS), len(TRIAL_RIGHT)) == (20, 10)
     assert (len(SECOND_BUGS), len(SECOND_RIGHT)) == (20, 10)
+    assert (len(THIRD_BUGS), len(THIRD_RIGHT)) == (20, 10)
 
 
 BY_CLASS = {

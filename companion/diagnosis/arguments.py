@@ -197,6 +197,22 @@ def _element_shapes(case: Case, call: Call) -> Iterator[Finding]:
         )
     elif grown and call.from_output and call.from_target:
         yield _broadcast(tuple(given.shape), tuple(target.shape), tuple(together), call.name)
+    elif call.from_output and call.from_target and _one_label_for_all(given, target):
+        yield finding(
+            "BROADCAST",
+            "suspicion",
+            "one label is compared with every column of the output",
+            f"{facts}: in {call.name} the label of a sample is repeated {given.shape[1]} times.",
+            "nn.CrossEntropyLoss() on logits and class indices; or a one-hot target",
+        )
+
+
+def _one_label_for_all(given: Tensor, target: Tensor) -> bool:
+    """Whether a column of whole numbers meets several columns of scores."""
+    if given.ndim != 2 or target.shape != (given.shape[0], 1) or given.shape[1] < 2:
+        return False
+    values = target.detach().double()
+    return len(values) > 1 and bool((values == values.round()).all())
 
 
 def _align(given: Tensor, target: Tensor) -> str:

@@ -11,6 +11,7 @@ from .case import Case
 from .codes import finding
 from .graph import Producer
 from .report import Finding
+from .trace import record
 
 
 def one_class(case: Case) -> Iterator[Finding]:
@@ -174,4 +175,50 @@ def _varies_only_along(units: Tensor, dim: int) -> bool:
     return len(torch.unique(line[:, 0])) == line.shape[0]
 
 
-RULES = (one_class, wrong_dim, class_order)
+def torn_rows(case: Case) -> Iterator[Finding]:
+    """Rows of class scores that a reshape has put together from several places.
+
+    Every element of the output is given its own number, and the numbers in a row of what the loss
+    receives tell where its scores come from.
+    """
+    if not case.simple or case.output.ndim < 3:
+        return
+    calls = [
+        call
+        for call in case.calls
+        if call.contract.over == "classes"
+        and isinstance(call.input, Tensor)
+        and call.input.ndim == 2
+        and call.input.numel() == case.output.numel()
+    ]
+    if len(calls) != 1:
+        return
+    numbered = torch.arange(case.output.numel(), device=case.output.device).double()
+    numbered = numbered.reshape(case.output.shape)
+
+    def look() -> Tensor:
+        _, seen, _ = record(case.criterion, numbered, case.target.detach().clone())
+        (call,) = [one for one in seen.calls if one.contract is calls[0].contract]
+        return call.input
+
+    rows, error = case.sandbox.call(look)
+    if error is not None or not torch.equal(rows.flatten().sort().values, numbered.flatten()):
+        return
+    places = torch.unravel_index(rows.long(), case.output.shape)
+    mixed = [dim for dim, place in enumerate(places) if bool((place != place[:, :1]).any())]
+    if len(mixed) == 1 and case.output.shape[mixed[0]] == rows.shape[1]:
+        return
+    first = ", ".join(str(tuple(int(p[0, k]) for p in places)) for k in range(2))
+    yield finding(
+        "CLASS_DIM",
+        "certain",
+        f"the rows that {calls[0].name} gets are cut across classes and places",
+        f"output of shape {ask.shape(case.output)} became {ask.shape(calls[0].input)}; the first "
+        f"row begins with the elements {first} of it.",
+        f"F.{calls[0].name}(output, target) as they are, or output.movedim(1, -1) before the "
+        "reshape",
+        "BCE or CE",
+    )
+
+
+RULES = (one_class, wrong_dim, class_order, torn_rows)

@@ -19,7 +19,7 @@ def not_distribution(case: Case) -> Iterator[Finding]:
     """Targets that should be probabilities of classes and are not."""
     for call in case.calls:
         given, target = call.input, call.target
-        if not (isinstance(given, Tensor) and isinstance(target, Tensor)):
+        if not call.comparable:
             continue
         if given.shape != target.shape or not target.is_floating_point() or not target.numel():
             continue
@@ -121,7 +121,7 @@ def objective(case: Case) -> Iterator[Finding]:
     """A loss that answers another question than the targets ask."""
     for call in case.calls:
         given, target = call.input, call.target
-        if not (isinstance(given, Tensor) and isinstance(target, Tensor)):
+        if not call.comparable:
             continue
         if not target.numel() or not given.is_floating_point():
             continue

@@ -209,4 +209,53 @@ def _uneven_batches(case: Case) -> Iterator[Finding]:
         )
 
 
-RULES = (weights, reduction)
+def refused(case: Case) -> Iterator[Finding]:
+    """Values of options that the loss does not take, and tensors on two devices."""
+    for call in case.calls:
+        if call.result is not None:
+            continue
+        reduction_name = call.options.get("reduction", "mean")
+        smoothing = call.options.get("label_smoothing", 0.0)
+        ignored = call.options.get("ignore_index", -100)
+        soft = isinstance(call.target, Tensor) and call.target.is_floating_point()
+        if reduction_name not in ("mean", "sum", "none"):
+            yield finding(
+                "API",
+                "certain",
+                "there is no reduction of this name",
+                f"reduction is {reduction_name!r}; {case.facts}.",
+                'reduction="mean", "sum" or "none"',
+            )
+        elif not 0 <= smoothing <= 1:
+            yield finding(
+                "API",
+                "certain",
+                "label_smoothing is a share between 0 and 1",
+                f"label_smoothing is {smoothing:g}.",
+                "label_smoothing=0.1 for a tenth",
+            )
+        elif soft and ignored >= 0 and call.contract.target == "classes":
+            yield finding(
+                "IGNORE_INDEX",
+                "certain",
+                "class probabilities have no index that could be ignored",
+                f"ignore_index is {ignored}, and the target {ask.dtype(call.target)} of shape "
+                f"{ask.shape(call.target)}.",
+                "Leave out those rows, or give class indices: target.argmax(dim=1).",
+            )
+        elif (
+            isinstance(call.input, Tensor)
+            and isinstance(call.target, Tensor)
+            and call.input.device != call.target.device
+        ):
+            yield finding(
+                "API",
+                "certain",
+                "output and target are on different devices",
+                f"output {ask.shape(call.input)} on {call.input.device}, target "
+                f"{ask.shape(call.target)} on {call.target.device}.",
+                "criterion(output, target.to(output.device))",
+            )
+
+
+RULES = (weights, reduction, refused)

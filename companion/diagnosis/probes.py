@@ -27,6 +27,10 @@ def custom(case: Case) -> Iterator[Finding]:
         yield from _no_loss(case)
         return
     yield from _own_target(case)
+    torn = list(_places(case))
+    yield from torn
+    if torn:
+        return  # what it rewards cannot be told before it is put together
     whole = case.pure
     if whole is not None and not whole.derived:
         return
@@ -130,8 +134,9 @@ def _direction(case: Case) -> Iterator[Finding]:
     domain = domain_of(case)
     if domain == "unknown":
         return  # a distance, say: there, less is more
-    right = case.ask(in_domain(domain, towards, case), target)
-    wrong = case.ask(in_domain(domain, -towards, case), target)
+    # The output stays and the target turns: whatever else the loss looks at is the same in both.
+    agreeing = in_domain(domain, towards, case)
+    right, wrong = case.ask(agreeing, target), case.ask(agreeing, _turned(case, target))
     if right is None or wrong is None:
         return
     if right > wrong + _CLOSE * max(abs(right), abs(wrong), 1e-6):
@@ -139,7 +144,8 @@ def _direction(case: Case) -> Iterator[Finding]:
             "CUSTOM_LOSS",
             "certain",
             "being right costs more than being wrong: the sign is turned",
-            f"outputs that agree with the target cost {right:.4f}, opposite ones {wrong:.4f}.",
+            f"outputs that agree with the target cost {right:.4f}, with other targets they would "
+            f"cost {wrong:.4f}.",
             "return -loss (or 1 - score, where the criterion is a score such as Dice)",
         )
         return
@@ -157,6 +163,11 @@ def _direction(case: Case) -> Iterator[Finding]:
                 "-(y * log_p + (1 - y) * log_not_p): both terms",
             )
             return
+
+
+def _turned(case: Case, target: Tensor) -> Tensor:
+    """Return other targets: the next class, or no for yes."""
+    return (target + 1) % case.classes if case.classes is not None else 1 - target
 
 
 def _one_value_wins(case: Case) -> bool:
@@ -212,6 +223,66 @@ def _pairing(case: Case) -> Iterator[Finding]:
         )
 
 
+def _places(case: Case) -> Iterator[Finding]:
+    """The target at one place must be compared with the output at the same place.
+
+    One target is changed at a time; what moves in the gradient shows where it is compared.
+    """
+    if case.small is None or case.error is not None or case.loss is None or _untouched(case):
+        return
+    if not (case.elementwise or (case.classes or 0) > 1) or not case.loss.requires_grad:
+        return
+    output, target = case.small
+    if target.numel() < 4 or not _repeats(case):
+        return
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(output.shape, generator=generator).to(output.device)
+    drawn = in_domain(domain_of(case), drawn.double(), case)
+    found = [_compared_at(case, drawn, target, place) for place in _spread(target.numel())]
+    moves = [(asked, met) for asked, met in found if met is not None]
+    elsewhere = [(asked, met) for asked, met in moves if met != asked]
+    # A constant distance is a shift that somebody wants: each token from the one before it.
+    if len(elsewhere) < 3 or len({met - asked for asked, met in elsewhere}) < 2:
+        return
+    asked, met = elsewhere[0]
+    yield finding(
+        "CLASS_DIM" if case.classes is not None else "CUSTOM_LOSS",
+        "suspicion",
+        "the target at one place is compared with the output at another",
+        f"for {len(elsewhere)} of {len(moves)} targets that were changed, the gradient changed "
+        f"elsewhere: target {asked} (counted through {ask.shape(target)}) meets output {met}.",
+        "Move dimensions with permute or movedim; view and reshape only relabel them.",
+        "BCE or CE",
+    )
+
+
+def _untouched(case: Case) -> bool:
+    """Whether output and target reach a known loss as they were passed."""
+    return any(call.input is case.given and call.target is case.given_target for call in case.calls)
+
+
+def _spread(count: int) -> list[int]:
+    return sorted({round(i * (count - 1) / 7) for i in range(8)})
+
+
+def _compared_at(case: Case, drawn: Tensor, target: Tensor, place: int) -> tuple[int, int | None]:
+    """Return the place of a target and where its change is felt; None where nowhere or all over."""
+    other = target.clone()
+    one = other.view(-1)[place] if other.is_contiguous() else None
+    if one is None or (case.classes is None and float(one) not in (0.0, 1.0)):
+        return place, None
+    other.view(-1)[place] = _turned(case, one)
+    before, after = case.slope(drawn, target), case.slope(drawn, other)
+    if before is None or after is None:
+        return place, None
+    moved = (after - before).abs()
+    felt = moved.amax(1).flatten() if case.classes is not None else moved.flatten()
+    most = float(felt.max())
+    if not most > 0 or float(felt[place]) > 1e-6 * most:
+        return place, place if most > 0 else None
+    return place, int(felt.argmax())
+
+
 def _modulated_mean(case: Case) -> Iterator[Finding]:
     """A factor for each sample, computed from the mean over all of them.
 
@@ -243,14 +314,15 @@ def _modulated_mean(case: Case) -> Iterator[Finding]:
     steps = graph.operations(case.loss.grad_fn, case.bridge)
     if not {"Exp", "Pow"} & set(steps[1:]):
         return
+    # The mean loss of timid scores hardly moves when they are stretched: the last one is bold.
     factors = []
-    for stretch in (None, 3.0):
+    for stretch in (None, 3.0, 30.0):
         factor = _common_factor(case, inner[0], stretch)
         if factor is None:
             return
         factors.append(factor)
-    first, second = factors
-    if abs(first - second) <= 1e-2 * max(abs(first), abs(second)) or min(first, second) <= 0:
+    first, second = min(factors), max(factors)
+    if second - first <= 1e-2 * second or first <= 0:
         return
     yield finding(
         "CUSTOM_LOSS",

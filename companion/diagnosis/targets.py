@@ -17,7 +17,7 @@ def target_dtype(case: Case) -> Iterator[Finding]:
     """Integers where floats belong, and the reverse."""
     for call in case.calls:
         given, target = call.input, call.target
-        if not (isinstance(given, Tensor) and isinstance(target, Tensor)):
+        if not call.comparable:
             continue
         if not given.is_floating_point():
             continue
@@ -70,7 +70,7 @@ def _class_dtype(given: Tensor, target: Tensor) -> str:
 def target_range(case: Case) -> Iterator[Finding]:
     """Class indices, labels or probabilities outside what the loss can read."""
     for call in case.calls:
-        if not isinstance(call.input, Tensor) or not isinstance(call.target, Tensor):
+        if not call.comparable:
             continue
         if not call.target.numel():
             continue
@@ -197,7 +197,7 @@ def ignored(case: Case) -> Iterator[Finding]:
         given, target = call.input, call.target
         if "ignore_index" not in call.options or not ask.is_index(target):
             continue
-        if not isinstance(given, Tensor) or not target.numel() or not given.ndim:
+        if not call.comparable or not target.numel() or not given.ndim:
             continue
         ignore = call.options["ignore_index"]
         skipped = int((target == ignore).sum())

@@ -129,6 +129,12 @@ class Call:
         """The name of the loss, as in torch.nn.functional."""
         return self.contract.name
 
+    @property
+    def comparable(self) -> bool:
+        """Whether input and target are tensors on one device."""
+        pair = (self.input, self.target)
+        return all(isinstance(t, Tensor) for t in pair) and pair[0].device == pair[1].device
+
 
 @dataclass
 class Trace:
