@@ -36,12 +36,13 @@ LINKS = {
 }
 
 
-def name_beside_logo(app: Sphinx, config: Config) -> None:
-    """Write the title beside the logo.
+def complete_theme_options(app: Sphinx, config: Config) -> None:
+    """Write the title beside the logo, and leave out the place for advertisements.
 
-    In ``_config.yml`` this option would silently delete the repository and the Colab button.
+    In ``_config.yml`` any such option would silently delete the repository and the Colab button.
     """
     config.html_theme_options["logo"] = {"text": config.html_title, "alt_text": ""}
+    config.html_theme_options["primary_sidebar_end"] = []
 
 
 def serve_mathjax_locally(app: Sphinx, config: Config) -> None:
@@ -185,7 +186,7 @@ def repair_markup(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict:
     """Connect the functions above to Sphinx."""
-    app.connect("config-inited", name_beside_logo)
+    app.connect("config-inited", complete_theme_options)
     app.connect("config-inited", serve_mathjax_locally)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", repair_markup)
