@@ -143,6 +143,29 @@ def test_the_floors_named_for_a_double_sigmoid_are_its_limits():
     assert f"{zeros.item():.4f}" in finding.evidence
 
 
+def test_the_evidence_names_the_floor_for_the_classes_at_hand(triple):
+    criterion, output, target = triple
+    floor = f"{math.log(math.e + 2) - 1:.4f} for 3 classes; here it is "
+    for made in (output.softmax(1), output.sigmoid(), output.softmax(1).detach()):
+        assert floor in diagnose(criterion, made, target).findings[0].evidence
+
+
+def test_nan_in_the_output_is_named_where_it_is(triple):
+    criterion, output, target = triple
+    output = output.clone()
+    output[2, 1] = math.nan
+    finding = diagnose(criterion, output, target).findings[0]
+    assert finding.what.startswith("the output holds NaN")
+    assert finding.evidence.startswith("1 of 36 values")
+
+
+def test_probabilities_rounded_to_the_wrong_side_are_noted():
+    logits = torch.tensor([[200.0], [-200.0], [0.0]], requires_grad=True)
+    report = diagnose(nn.BCELoss(), logits.sigmoid(), torch.tensor([[0.0], [1.0], [1.0]]))
+    assert [(one.code, one.level) for one in report.findings] == [("NUMERICS", "note")]
+    assert report.findings[0].evidence.startswith("2 of 3 cost 100 each")
+
+
 @pytest.mark.parametrize(
     ("make", "kind"),
     [

@@ -150,10 +150,10 @@ BY_ELEMENT = {
 }
 
 
-@pytest.mark.parametrize("scale", [0.01, 1.0, 5.0])
-@pytest.mark.parametrize("n", [1, 2, 3, 33, 100])
+@pytest.mark.parametrize("scale", [0.01, 5.0])
+@pytest.mark.parametrize("n", [1, 3, 33])
 def test_right_losses_are_right_at_every_size(n, scale):
-    for k in (1, 2, 3, 10, 150):
+    for k in (1, 2, 3, 150):
         world = World()
         output = scale * world.logits(n, k)
         targets = [world.classes(n, k=k)] if k > 1 else []

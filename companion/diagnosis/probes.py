@@ -329,18 +329,19 @@ def _modulated_mean(case: Case) -> Iterator[Finding]:
         "suspicion",
         "the losses are averaged before they are modulated: every sample gets the same factor",
         f"the gradient is that of the mean {inner[0].name} times {first:.4f} for all "
-        f"{case.output.shape[0]} samples, and times {second:.4f} for other outputs.",
+        f"{len(case.small[0])} samples, and times {second:.4f} for other outputs.",
         f"F.{inner[0].name}(output, target, reduction='none'), then the factor, then .mean()",
     )
 
 
 def _common_factor(case: Case, call: Call, stretch: float | None) -> float | None:
     """Return the ratio of the criterion's gradient to that of the inner mean, if it is one."""
+    output, target = case.small
 
     def pull():
-        leaf = case.output.detach().clone().requires_grad_()
+        leaf = output.clone().requires_grad_()
         given = leaf.clone() if stretch is None else _elsewhere(leaf, stretch, call)
-        loss, seen, error = record(case.criterion, given, case.target.detach().clone())
+        loss, seen, error = record(case.criterion, given, target.clone())
         same = [one for one in seen.calls if one.contract is call.contract]
         if error is not None or len(same) != 1:
             return None
