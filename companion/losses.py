@@ -312,12 +312,12 @@ def _sample_weight(target: Tensor, weight: Tensor | None, ignore_index: int) -> 
     return weight[index].squeeze(-1) * valid
 
 
-def _mix(ce: Tensor, alpha: float, beta: float, log_zero: float) -> Tensor:
-    """Return alpha CE + beta RCE, given the cross-entropy of hard labels."""
-    # RCE = A (exp(-ce) - 1), which is an ELU of scale A: one kernel forward and one backward.
-    # The slope of an ELU is A exp(-ce) to the last digit; that of expm1 rounds it away.
-    rce = F.elu(-ce, alpha=beta * log_zero)
-    return torch.add(rce, ce, alpha=alpha) if alpha else rce  # 0 times an infinite CE is NaN
+def _mix(log_p: Tensor, alpha: float, beta: float, log_zero: float) -> Tensor:
+    """Return alpha CE + beta RCE, given the log-probability of hard labels."""
+    # RCE = A (p - 1) is an ELU of log p with scale A: one kernel forward and one backward.
+    # The slope of an ELU is A p to the last digit; that of expm1 rounds it away.
+    rce = F.elu(log_p, alpha=beta * log_zero)
+    return torch.sub(rce, log_p, alpha=alpha) if alpha else rce  # 0 times an infinite CE is NaN
 
 
 def symmetric_cross_entropy(
@@ -408,11 +408,11 @@ def _of_indices(
     label_smoothing: float,
 ) -> tuple[Tensor, Tensor]:
     """Return each sample's loss, and the sum of weights that its mean divides by."""
-    ce = F.cross_entropy(logits, target, ignore_index=ignore_index, reduction="none")
+    log_p = -F.cross_entropy(logits, target, ignore_index=ignore_index, reduction="none")
     scale = _sample_weight(target, weight, ignore_index)
     count = scale.sum()
     if not label_smoothing:
-        losses = _mix(ce, alpha, beta, log_zero)  # 0 where ignored, since ce is 0 there
+        losses = _mix(log_p, alpha, beta, log_zero)  # 0 where ignored, since log_p is 0 there
         return (losses if weight is None else scale * losses), count
 
     # A smoothed label has two values only, on the class and off it: RCE = -log_on p - log_off (1-p)
@@ -420,7 +420,7 @@ def _of_indices(
     off = label_smoothing / num_classes
     log_off = max(math.log(off), log_zero)
     log_on = max(math.log(1 - label_smoothing + off), log_zero)
-    rce = F.elu(-ce, alpha=log_off - log_on) - log_on
+    rce = F.elu(log_p, alpha=log_off - log_on) - log_on
     if weight is not None:
         others = weight.mean() * (target != ignore_index)
         scale = (1 - label_smoothing) * scale + label_smoothing * others
@@ -537,8 +537,7 @@ def binary_symmetric_cross_entropy_with_logits(
        - \beta \left(p \max(\log y, A) + (1 - p) \max(\log (1 - y), A)\right)
 
     where :math:`p = \sigma(z)`. It equals ``symmetric_cross_entropy`` of the two logits (0, z).
-    Like that, it tells labels from probabilities by the dtype of the target, and is cheaper for
-    labels.
+    Like that, it tells labels from probabilities by the dtype of the target.
 
     Args:
         input: logits, any shape.
@@ -574,8 +573,9 @@ def binary_symmetric_cross_entropy_with_logits(
     _checks.same_shape(input, target)
     logits = _at_least_float32(input)
     if not target.is_floating_point():
-        ce = -F.logsigmoid(torch.where(target.bool(), logits, -logits))
-        return _rescale(_mix(ce, alpha, beta, log_zero), weight, reduction)
+        sign = 2 * target.to(logits.dtype) - 1
+        losses = _mix(F.logsigmoid(sign * logits), alpha, beta, log_zero)
+        return _rescale(losses, weight, reduction)
 
     y = target.to(logits.dtype)
     log_y, log_not_y = _log_at_least(y, log_zero), _log_at_least(1 - y, log_zero)
@@ -632,8 +632,8 @@ def generalized_cross_entropy(
     _checks.reduction(reduction)
     _checks.class_indices(input, target)
     logits, target = _at_least_float32(input), target.long()
-    ce = F.cross_entropy(logits, target, ignore_index=ignore_index, reduction="none")
-    losses = F.elu(-q * ce, alpha=-1 / q)  # (1 - exp(-q ce)) / q; for the ELU see _mix
+    log_p = -F.cross_entropy(logits, target, ignore_index=ignore_index, reduction="none")
+    losses = F.elu(q * log_p, alpha=-1 / q)  # (1 - exp(q log p)) / q; for the ELU see _mix
     if weight is not None:
         _checks.class_weight(weight, input.shape[_checks.class_dim(input)])
         weight = weight.to(logits.dtype)

@@ -814,8 +814,8 @@ def test_a_module_refuses_its_settings_when_it_is_made(losses):
 MUTANTS = {
     # mistake: (passage of the source, what replaces it, the test that is there to catch it)
     "the minus is dropped": (
-        "F.elu(-ce, alpha=beta * log_zero)",
-        "F.elu(-ce, alpha=-beta * log_zero)",
+        "F.elu(log_p, alpha=beta * log_zero)",
+        "F.elu(log_p, alpha=-beta * log_zero)",
         test_hard_labels_give_the_definition,
     ),
     "the minus is dropped beside probabilities": (
@@ -829,8 +829,8 @@ MUTANTS = {
         test_the_binary_form_is_its_definition,
     ),
     "A is read as a decimal log": (
-        "F.elu(-ce, alpha=beta * log_zero)",
-        "F.elu(-ce, alpha=beta * log_zero * math.log(10))",
+        "F.elu(log_p, alpha=beta * log_zero)",
+        "F.elu(log_p, alpha=beta * log_zero * math.log(10))",
         test_clamping_a_one_hot_label_at_eps_makes_log_zero_its_natural_log,
     ),
     "log10 of the label's probabilities": (
@@ -844,9 +844,10 @@ MUTANTS = {
         test_smoothed_labels_give_the_definition,
     ),
     "softmax over the batch": (
-        'ce = F.cross_entropy(logits, target, ignore_index=ignore_index, reduction="none")\n'
-        "    scale =",
-        'ce = F.nll_loss(logits.log_softmax(0), target, reduction="none")\n    scale =',
+        'log_p = -F.cross_entropy(logits, target, ignore_index=ignore_index, reduction="none")\n'
+        "    scale = _sample_weight(target, weight, ignore_index)\n    count",
+        'log_p = -F.nll_loss(logits.log_softmax(0), target, reduction="none")\n'
+        "    scale = _sample_weight(target, weight, ignore_index)\n    count",
         test_hard_labels_give_the_definition,
     ),
     "softmax over the batch beside probabilities": (
@@ -872,18 +873,18 @@ MUTANTS = {
         test_a_mean_divides_by_the_weight_of_what_counts,
     ),
     "A does not scale": (
-        "F.elu(-ce, alpha=beta * log_zero)",
-        "F.elu(-ce, alpha=-beta)",
+        "F.elu(log_p, alpha=beta * log_zero)",
+        "F.elu(log_p, alpha=-beta)",
         test_hard_labels_give_the_definition,
     ),
     "beta does not scale": (
-        "F.elu(-ce, alpha=beta * log_zero)",
-        "F.elu(-ce, alpha=log_zero)",
+        "F.elu(log_p, alpha=beta * log_zero)",
+        "F.elu(log_p, alpha=log_zero)",
         test_hard_labels_give_the_definition,
     ),
     "only cross-entropy is smoothed": (
-        "rce = F.elu(-ce, alpha=log_off - log_on) - log_on",
-        "rce = F.elu(-ce, alpha=log_zero)",
+        "rce = F.elu(log_p, alpha=log_off - log_on) - log_on",
+        "rce = F.elu(log_p, alpha=log_zero)",
         test_smoothed_labels_give_the_definition,
     ),
     "only the reverse part is smoothed": (
@@ -909,12 +910,12 @@ MUTANTS = {
     ),
     "only cross-entropy is weighted": (
         "(losses if weight is None else scale * losses), count",
-        "(losses if weight is None else losses + (scale - 1) * alpha * ce), count",
+        "(losses if weight is None else losses - (scale - 1) * alpha * log_p), count",
         test_weights_scale_both_parts,
     ),
     "only the reverse part is weighted": (
         "(losses if weight is None else scale * losses), count",
-        "(losses if weight is None else scale * losses + (1 - scale) * alpha * ce), count",
+        "(losses if weight is None else scale * losses - (1 - scale) * alpha * log_p), count",
         test_weights_scale_both_parts,
     ),
     "only cross-entropy is weighted beside smoothed labels": (
@@ -928,13 +929,13 @@ MUTANTS = {
         test_weights_scale_both_parts,
     ),
     "expm1": (
-        "F.elu(-ce, alpha=beta * log_zero)",
-        "beta * log_zero * torch.expm1(-ce)",
+        "F.elu(log_p, alpha=beta * log_zero)",
+        "beta * log_zero * torch.expm1(log_p)",
         test_a_wrong_and_certain_prediction_keeps_the_digits_of_its_gradient,
     ),
     "expm1 in the bridge": (
-        "F.elu(-q * ce, alpha=-1 / q)",
-        "-torch.expm1(-q * ce) / q",
+        "F.elu(q * log_p, alpha=-1 / q)",
+        "-torch.expm1(q * log_p) / q",
         test_a_wrong_and_certain_prediction_keeps_the_digits_of_its_gradient,
     ),
     "no upcast": (
@@ -943,8 +944,8 @@ MUTANTS = {
         test_half_precision_is_computed_in_float32,
     ),
     "0 times an infinite cross-entropy": (
-        "torch.add(rce, ce, alpha=alpha) if alpha else rce",
-        "torch.add(rce, ce, alpha=alpha)",
+        "torch.sub(rce, log_p, alpha=alpha) if alpha else rce",
+        "torch.sub(rce, log_p, alpha=alpha)",
         test_without_cross_entropy_an_infinite_one_does_no_harm,
     ),
     "a slope of log 0": (
