@@ -150,6 +150,43 @@ def test_the_evidence_names_the_floor_for_the_classes_at_hand(triple):
         assert floor in diagnose(criterion, made, target).findings[0].evidence
 
 
+def test_a_floor_is_named_only_where_it_holds(triple):
+    """A focal loss or a divergence falls below the floor of cross-entropy."""
+    _, output, target = triple
+
+    def focal(output, target):
+        each = F.cross_entropy(output, target, reduction="none")
+        return ((1 - torch.exp(-each)) ** 2 * each).mean()
+
+    def divergence(output, target):
+        q = F.one_hot(target, 3) * 0.4 + 0.2
+        return (q * (q.log() - output.log_softmax(1))).sum(1).mean()
+
+    for criterion in (focal, divergence, nn.CrossEntropyLoss(reduction="sum")):
+        evidence = diagnose(criterion, output.softmax(1), target).findings[0].evidence
+        # e / (e + K - 1) at scores (1, 0, 0)
+        assert f"no class gets more than {math.e / (math.e + 2):.4f} for 3 classes" in evidence
+        assert "cannot fall" not in evidence
+
+
+def test_the_mend_of_a_broadcast_squeezes_the_side_that_has_the_column():
+    labels = torch.tensor([0.0, 1.0] * 4)
+    logits = nn.Linear(3, 1)(torch.randn(8, 3))
+    for criterion in (lambda o, t: (o - t).abs().mean(), lambda o, t: (t - o).abs().mean()):
+        column = diagnose(criterion, logits, labels).findings[0]
+        assert (column.code, column.fix[:33]) == ("BROADCAST", "criterion(output.squeeze(-1), tar")
+        other = diagnose(criterion, logits.squeeze(1), labels[:, None]).findings[0]
+        assert (other.code, other.fix[:33]) == ("BROADCAST", "criterion(output, target.squeeze(")
+
+
+def test_a_threshold_is_named_where_it_is():
+    output, target = torch.randn(8, 1, requires_grad=True), torch.tensor([[0.0], [1.0]] * 4)
+    report = diagnose(nn.BCEWithLogitsLoss(), output, target, predict=lambda o: (o > 0.5).long())
+    # sigmoid(0.5) = 0.62
+    assert "between the logits 0.50 and 0.55" in report.findings[0].evidence
+    assert "0.62" in report.findings[0].evidence
+
+
 def test_nan_in_the_output_is_named_where_it_is(triple):
     criterion, output, target = triple
     output = output.clone()

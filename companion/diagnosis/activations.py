@@ -66,14 +66,16 @@ def _twice(case: Case, use: Use) -> Finding | None:
             )
         return None
     if use.kind == "softmax" and made.kind in ("softmax", "sigmoid"):
-        classes = _classes_of(case, use)
-        floor = f"{softmax_floor(classes):.4f} for {classes} classes" if classes else "a floor"
+        classes = _classes_of(case, use) or 2
+        effect = f"no class gets more than {math.e / (math.e + classes - 1):.4f}"
+        if _plain(case):
+            effect = f"the loss cannot fall below {softmax_floor(classes):.4f}"
         return finding(
             "DOUBLE_ACTIVATION",
             "certain",
             f"{_NAMES[made.kind]} is applied before a loss that applies softmax itself",
-            f"{origin}, and {taker} takes its softmax: all scores lie between 0 and 1, so the "
-            f"loss cannot fall below {floor}{case.here}.",
+            f"{origin}, and {taker} takes its softmax: all scores lie between 0 and 1, so {effect} "
+            f"for {classes} classes{case.here}.",
             _drop(made, "output.softmax(dim=1)"),
             "Cross-entropy",
         )
@@ -87,27 +89,39 @@ def _twice(case: Case, use: Use) -> Finding | None:
             "Cross-entropy",
         )
     if use.kind == "sigmoid" and made.kind in ("sigmoid", "softmax"):
+        yes, no = math.log1p(math.exp(-1)), math.log(2)
+        costs = f", so an element costs at least {yes:.4f} where the target is 1, and {no:.4f} "
+        costs = costs + "where it is 0" if _plain(case) else ""
         return finding(
             "DOUBLE_ACTIVATION",
             "certain",
             f"{_NAMES[made.kind]} is applied before a loss that applies sigmoid itself",
             f"{origin}, and {taker} takes its sigmoid: of values between 0 and 1 that is between "
-            f"0.5000 and 0.7311, so an element costs at least {math.log1p(math.exp(-1)):.4f} "
-            f"where the target is 1, and {math.log(2):.4f} where it is 0{case.here}.",
+            f"0.5000 and 0.7311{costs}{case.here}.",
             _drop(made, "torch.sigmoid(output)"),
             "Binary cross-entropy",
         )
     if use.kind == "sigmoid" and made.kind in ("log_softmax", "log_sigmoid"):
+        costs = f", so a target of 1 costs at least {math.log(2):.4f}" if _plain(case) else ""
         return finding(
             "DOUBLE_ACTIVATION",
             "certain",
             f"{_NAMES[made.kind]} is applied before a loss that applies sigmoid itself",
             f"{origin}: no value exceeds 0, and the sigmoid in {taker} turns that into at most "
-            f"0.5, so a target of 1 costs at least {math.log(2):.4f}{case.here}.",
+            f"0.5000{costs}{case.here}.",
             _drop(made, "torch.sigmoid(output)"),
             "Binary cross-entropy",
         )
     return None
+
+
+def _plain(case: Case) -> bool:
+    """Whether the loss is one of torch's own, so that its floor can be named."""
+    call = case.pure
+    if call is None or "factor" in call.options or call.options.get("reduction") == "sum":
+        return False
+    weighted = call.options.get("weight") is not None or call.options.get("pos_weight") is not None
+    return not weighted and call.name not in ("soft_margin_loss", "multi_margin_loss")
 
 
 def _probabilities_by_value(case: Case, call: Call) -> Finding | None:
@@ -127,7 +141,7 @@ def _probabilities_by_value(case: Case, call: Call) -> Finding | None:
                 "suspicion",
                 f"{call.name} takes logits, and these values look like probabilities",
                 f"every row of the {ask.shape(given)} values adds up to 1 and none leaves [0, 1]; "
-                f"softmax of a softmax cannot bring the loss below {softmax_floor(classes):.4f} "
+                f"with such scores {call.name} cannot fall below {softmax_floor(classes):.4f} "
                 f"for {classes} classes{case.here}.",
                 "Return the logits from the model; output.softmax(dim=1) where you want "
                 "probabilities.",
@@ -167,13 +181,13 @@ def bounded_logits(case: Case) -> Iterator[Finding]:
 
 def _cosine(case: Case, use: Use) -> Finding:
     classes = _classes_of(case, use) or 2
-    least = math.log1p((classes - 1) * math.exp(-2))
+    most = 1 / (1 + (classes - 1) * math.exp(-2))
     return finding(
         "BOUNDED_LOGITS",
         "suspicion",
         "the scores are cosines, between -1 and 1, and nothing stretches them",
-        f"{_origin(use.producer)} of two normalised factors: the loss cannot fall below "
-        f"{least:.4f} for {classes} classes{case.here}.",
+        f"{_origin(use.producer)} with two normalised factors: no probability exceeds {most:.4f} "
+        f"for {classes} classes{case.here}.",
         "F.cross_entropy(scale * cosine, target), with a scale such as 16",
         "Logits and probabilities",
     )
@@ -184,20 +198,16 @@ def _bounded(case: Case, use: Use) -> Finding:
     name, level = _NAMES[made.kind], "suspicion"
     if made.kind == "relu" and use.kind == "sigmoid":
         level = "certain"
-        effect = (
-            "no logit is below 0, so no probability is below 0.5: the answer is never no, and a "
-            f"target of 0 costs at least {math.log(2):.4f}"
-        )
+        effect = "no logit is below 0, so no probability is below 0.5: the answer is never no"
+        if _plain(case):
+            effect += f", and a target of 0 costs at least {math.log(2):.4f}"
     elif made.kind in ("relu", "soft_relu"):
         effect = f"{_zeros(case)}the scores are cut off from below, where the gradient ends"
     elif made.kind == "tanh":
-        classes = _classes_of(case, use) if use.kind == "softmax" else 2
-        least = (
-            math.log1p(((classes or 2) - 1) * math.exp(-2))
-            if use.kind == "softmax"
-            else (math.log1p(math.exp(-1)))
-        )
-        effect = f"logits between -1 and 1 cannot bring the loss below {least:.4f}"
+        others = (_classes_of(case, use) or 2) - 1 if use.kind == "softmax" else 1
+        spread = 2 if use.kind == "softmax" else 1
+        most = 1 / (1 + others * math.exp(-spread))
+        effect = f"with logits between -1 and 1 no probability exceeds {most:.4f}"
     elif made.kind == "dropout":
         effect = f"{_zeros(case)}scores are erased at random, the label's own among them"
     else:
@@ -253,6 +263,9 @@ def not_log_probs(case: Case) -> Iterator[Finding]:
             level, what = "suspicion", f"{call.name} takes log-probabilities, and these look raw"
         else:
             continue
+        effect = "the loss has no lower bound"
+        if low >= 0 and high <= 1:
+            effect = "probabilities without their logarithm"
         total = ask.rows(given, dims[-1]).exp().sum(dims[-1]).mean().item()
         fact = f"{_origin(made)}; " if made.node is not None else ""
         yield finding(
@@ -260,7 +273,7 @@ def not_log_probs(case: Case) -> Iterator[Finding]:
             level,
             what,
             f"{fact}values from {low:.4g} to {high:.4g}, whose exponentials add up to {total:.4g} "
-            f"instead of 1 on average: the loss has no lower bound{case.here}.",
+            f"instead of 1 on average: {effect}{case.here}.",
             _log_mend(call, made),
             "Cross-entropy",
         )

@@ -121,7 +121,7 @@ class Case:
         """The loss as the end of a sentence, where it is one number."""
         if self.loss is None or self.loss.numel() != 1 or self.loss.is_complex():
             return ""
-        return f"; here it is {float(self.loss):.4f}"
+        return f"; here it is {float(self.loss) + 0.0:.4f}"  # + 0.0 makes 0 of -0
 
     @property
     def facts(self) -> str:

@@ -225,14 +225,15 @@ def _threshold(case: Case, answer: Tensor) -> Finding | None:
             f"{float(points[-1]):g} become {float(told[-1]):g}",
             "(output > 0).long()" if logits else "(output > 0.5).long()",
         )
-    turn = float(points[(told == values[1]).nonzero()[0, 0]])
+    place = int((told == values[1]).nonzero()[0, 0])
+    before, turn = float(points[place - 1]), float(points[place])
     if logits and 0.45 <= turn <= 0.56:
         probability = float(torch.sigmoid(torch.tensor(0.5)))
         return _rule(
             "suspicion",
             "logits are compared with 0.5 as if they were probabilities",
-            f"the rule turns at a logit of about {turn:.2f}, where the probability is "
-            f"{probability:.2f}",
+            f"the rule turns between the logits {before:.2f} and {turn:.2f}, where the probability "
+            f"is {probability:.2f}",
             "(output > 0).long(), or torch.sigmoid(output) > 0.5",
         )
     return None

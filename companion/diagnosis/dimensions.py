@@ -21,7 +21,8 @@ def one_class(case: Case) -> Iterator[Finding]:
         if call.contract.over != "classes" or call.name in ("kl_div", "ctc_loss"):
             continue
         if isinstance(given, Tensor) and given.ndim and given.shape[ask.class_dim(given)] == 1:
-            yield _one_class(case, f"{call.name} sees one column, shape {ask.shape(given)}")
+            fact = f"{call.name} sees one column, shape {ask.shape(given)}: the loss is 0 and the "
+            yield _one_class(case, fact + "gradient 0, whatever the model says")
             return
     made = case.producer
     for node in [made.node, *(use.node for use in case.uses)]:
@@ -31,7 +32,8 @@ def one_class(case: Case) -> Iterator[Finding]:
         if not isinstance(result, Tensor) or dim is None or result.ndim < 2:
             continue
         if result.shape[dim] == 1 and dim % result.ndim != 0 and result.numel() > 1:
-            yield _one_class(case, f"softmax over a dimension of size 1, shape {ask.shape(result)}")
+            fact = f"softmax over a dimension of size 1, shape {ask.shape(result)}: every value is "
+            yield _one_class(case, fact + "1 and every gradient 0, whatever the model says")
             return
 
 
@@ -40,7 +42,7 @@ def _one_class(case: Case, fact: str) -> Finding:
         "ONE_CLASS",
         "certain",
         "there is one score to choose from, and softmax of one score is always 1",
-        f"{fact}: the loss is 0 and the gradient 0, whatever the model says{case.here}.",
+        f"{fact}{case.here}.",
         "nn.BCEWithLogitsLoss() with float targets of the output's shape; or nn.Linear(…, 2)",
         "Binary heads",
     )

@@ -142,7 +142,7 @@ def _unchecked(case: Case) -> Iterator[str]:
 def _subject(case: Case) -> str:
     parts = [_name(case.criterion), case.facts]
     if case.loss is not None and case.loss.numel() == 1 and not case.loss.is_complex():
-        parts.append(f"loss {float(case.loss):.4f}")
+        parts.append(f"loss {float(case.loss) + 0.0:.4f}")
     return " · ".join(parts)
 
 

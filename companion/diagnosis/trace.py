@@ -224,9 +224,9 @@ class Recorder(TorchFunctionMode):
         kinds = [self.sources(one) for one in pair]
         if {frozenset({"output"}), frozenset({"target"})} != set(kinds):
             return
-        left, right = pair
-        if left.numel() == right.numel() > 1 and result.numel() > left.numel():
-            self.trace.grown = (tuple(left.shape), tuple(right.shape), tuple(result.shape))
+        ours, theirs = pair if kinds[0] == {"output"} else pair[::-1]
+        if ours.numel() == theirs.numel() > 1 and result.numel() > ours.numel():
+            self.trace.grown = (tuple(ours.shape), tuple(theirs.shape), tuple(result.shape))
 
     def _watch_means(self, name: str, args, result: Tensor) -> None:
         """Notice a factor for each element that meets the mean of all of them."""

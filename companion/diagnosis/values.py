@@ -76,7 +76,8 @@ def class_dim(tensor: Tensor) -> int:
 def describe(error: BaseException) -> str:
     """Return the first line of what was raised."""
     lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines[0] else type(error).__name__
+    said = lines[0][:200].rstrip(".")
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def shape(tensor: Tensor) -> str:
