@@ -270,7 +270,7 @@ def _times_weight(log_probs: Tensor, weight: Tensor | None, dim: int) -> Tensor:
     """Multiply each class by its weight, wherever the classes stand."""
     if weight is None:
         return log_probs
-    return log_probs * weight.unflatten(0, (-1, *(1 for _ in log_probs.shape[dim + 1 :])))
+    return log_probs * weight.reshape(-1, *(1 for _ in log_probs.shape[dim + 1 :]))
 
 
 def _no_ignored_class(ignore_index: int) -> None:

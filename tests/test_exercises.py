@@ -5,7 +5,6 @@ import inspect
 import itertools
 import random
 import re
-import time
 import warnings
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
@@ -657,6 +656,7 @@ def everything_global():
         "grad": torch.is_grad_enabled(),
         "dtype": torch.get_default_dtype(),
         "device": torch.get_default_device(),
+        "modes": torch.overrides._get_current_function_mode_stack(),
         "anomaly": torch.is_anomaly_enabled(),
         "filters": list(warnings.filters),
     }
@@ -776,19 +776,6 @@ def test_check_works_inside_a_running_event_loop():
         return CE.check(waits)
 
     assert "async" in asyncio.run(cell()).message
-
-
-@each(ALL)
-def test_check_is_quick(exercise):
-    """Also the first time, when every known mistake has to be computed."""
-    answer = WRONG_ANSWERS[exercise.name][0][0]
-    took = []
-    for _ in range(3):
-        fresh = replace(exercise)
-        start = time.perf_counter()
-        fresh.check(answer)
-        took.append(time.perf_counter() - start)
-    assert min(took) < 0.3
 
 
 # How it looks.

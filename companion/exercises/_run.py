@@ -51,7 +51,8 @@ def _undisturbed() -> Iterator[None]:
     finally:
         torch.set_default_dtype(dtype)
         if torch.get_default_device() != device:
-            torch.set_default_device(device)
+            # None, not "cpu": a device that was set is a mode, and compiled code trips over it.
+            torch.set_default_device(None if device.type == "cpu" else device)
         random.setstate(python_state)
         np.random.set_state(numpy_state)  # noqa: NPY002
         torch.set_rng_state(torch_state)
