@@ -128,7 +128,7 @@ def goals(measured: dict) -> list[tuple[str, str, bool]]:
 
 
 def _goals(measured: dict) -> str:
-    lines = ["### The goals on the CPU\n", "| goal | measured | |", "|---|--:|---|"]
+    lines = ["### The goals on the CPU\n", "| goal | measured | verdict |", "|---|--:|---|"]
     for aim, value, met in goals(measured):
         lines.append(f"| {aim} | {value} | {'met' if met else 'not met'} |")
     return "\n".join(lines) + "\n"
