@@ -313,11 +313,15 @@ def watched_page(browser, home: str, problems: list[str]):
         if response.status >= 400:
             problems.append(f"status {response.status}: {response.url}")
 
+    def note_failure(request):
+        if request.failure != "net::ERR_ABORTED":  # the browser left the page before it came
+            problems.append(f"failed request: {request.url}")
+
     page.route("**/*", guard)
     page.on("console", note_console)
     page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
     page.on("response", note_status)
-    page.on("requestfailed", lambda request: problems.append(f"failed request: {request.url}"))
+    page.on("requestfailed", note_failure)
     return page
 
 
