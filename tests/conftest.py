@@ -10,6 +10,7 @@ from hypothesis import settings
 from torch import Tensor
 
 import companion.losses
+from tests.browsing import browser, home, serve, site  # noqa: F401, fixtures
 
 # The same examples in every run, and no time limit on a busy machine.
 settings.register_profile("book", derandomize=True, deadline=None, max_examples=60)

@@ -1,31 +1,19 @@
 """The finished site, as a reader's browser sees it with the rest of the network cut off."""
 
-import functools
-import json
-import math
-import os
 import re
 import shutil
-import subprocess
-import sys
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 import nbformat
 import pytest
-import torch
-import torch.nn.functional as F
 import yaml
 from bs4 import BeautifulSoup
-from torch import nn
 
-from companion import losses
+from tests.browsing import ROOT, build, watched_page
 from tools.notebooks import colab_url, repository
 
-ROOT = Path(__file__).resolve().parent.parent
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 DOCUMENTS = [
     TOC["root"],
@@ -37,7 +25,6 @@ SIZES = {"desktop": (1280, 900), "phone": (375, 800)}
 
 
 # Building
-
 
 SMALL_TOC = "format: jb-book\nroot: book/index\nchapters:\n- file: chapter\n"
 PNG = (

@@ -1,0 +1,113 @@
+"""The finished site, and a browser that reaches it and nothing else, as fixtures."""
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def build(source: Path, target: Path) -> tuple[int, str]:
+    """Build the book as `make book` does, from nothing; its exit status and what it printed."""
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", source]
+    options = ["--path-output", target, "--all", "-W", "-n", "--keep-going"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    return done.returncode, re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    target = tmp_path_factory.mktemp("site")
+    status, printed = build(ROOT, target)
+    assert status == 0, printed[-6000:]
+    return target / "_build" / "html"
+
+
+def unavailable(reason: str) -> None:
+    """Skip what needs a browser; where everything must be checked, fail."""
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        unavailable("playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        unavailable("neither Chromium nor Chrome is installed")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync", "--no-first-run"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        yield browser
+        browser.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files and logs nothing."""
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def serve():
+    """Serve a folder on this machine; the address of its root."""
+    servers = []
+
+    def start(folder: Path) -> str:
+        handler = functools.partial(Quiet, directory=folder)
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}/"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def home(site, serve) -> str:
+    return serve(site)
+
+
+def watched_page(browser, home: str, problems: list[str]):
+    """A tab that reaches ``home`` and nothing else, and notes whatever goes wrong."""
+    page = browser.new_page()
+
+    def guard(route):
+        if route.request.url.startswith((home, "data:", "blob:")):
+            return route.continue_()
+        problems.append(f"foreign request: {route.request.url}")
+        return route.abort()
+
+    def note_console(message):
+        if message.type in ("error", "warning"):
+            problems.append(f"console {message.type}: {message.text}")
+
+    def note_status(response):
+        if response.status >= 400:
+            problems.append(f"status {response.status}: {response.url}")
+
+    def note_failure(request):
+        if request.failure != "net::ERR_ABORTED":  # the browser left the page before it came
+            problems.append(f"failed request: {request.url}")
+
+    page.route("**/*", guard)
+    page.on("console", note_console)
+    page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
+    page.on("response", note_status)
+    page.on("requestfailed", note_failure)
+    return page
