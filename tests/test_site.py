@@ -1,5 +1,7 @@
 """The finished site, as a reader's browser sees it with the rest of the network cut off."""
 
+import gzip
+import os
 import re
 import shutil
 from importlib import resources
@@ -10,6 +12,7 @@ import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from fontTools.ttLib import TTFont
 
 from tests.browsing import ROOT, build, watched_page
 from tools.notebooks import colab_url, repository
@@ -22,6 +25,7 @@ DOCUMENTS = [
 CHAPTERS = [document for document in DOCUMENTS if document.startswith("notebooks/")]
 PAGES = [f"{document}.html" for document in DOCUMENTS] + ["search.html", "genindex.html"]
 SIZES = {"desktop": (1280, 900), "phone": (375, 800)}
+BUDGETS = {"notebooks": 700_000, "other": 400_000}  # bytes of a page and all it loads, gzipped
 
 
 # Building
@@ -73,7 +77,7 @@ def test_a_figure_gets_its_text_and_caption_from_its_own_output(tmp_path):
     shown = page.select_one("article figure")
     assert shown.img["alt"] == alt
     assert shown.figcaption.em.text == "red"
-    assert r"\(x = 0\)" in shown.figcaption.text
+    assert shown.figcaption.math.text == "x=0"
     assert page.select_one(".admonition.predict > .admonition-title").text == "Predict"
     assert page.select_one("blockquote").text.strip() == "A quote."
 
@@ -86,6 +90,7 @@ def test_the_build_fails_where_a_reader_would_miss_something(tmp_path):
             code(output(image_png=PNG, metadata={"image/png": {"alt": " "}})),
             code(nbformat.v4.new_output("stream", name="stderr", text="a warning\n")),
             nbformat.v4.new_markdown_cell("[There](missing.md) and ![](book/_static/logo.svg)"),
+            nbformat.v4.new_markdown_cell(r"$\sofmax(z)$"),
         ),
         tmp_path,
     )
@@ -93,6 +98,7 @@ def test_the_build_fails_where_a_reader_would_miss_something(tmp_path):
     assert printed.count("an image has no alternative text") == 3
     assert "stderr was found in the cell outputs of cell 4" in printed
     assert "'missing.md'" in printed
+    assert r"not a formula: \sofmax(z)" in printed
 
 
 # What the pages name
@@ -183,6 +189,18 @@ def test_every_image_in_the_text_says_what_it_shows(site):
     assert not [text for text in texts if len(text.split()) < 5 or "_images" in text]
 
 
+def test_the_font_of_the_formulas_has_every_character_in_them(site):
+    font = TTFont(site / "_static/STIXTwoMath-subset.woff2").getBestCmap()
+    used = set()
+    for document in DOCUMENTS:
+        page = BeautifulSoup((site / f"{document}.html").read_text(encoding="utf-8"), "html.parser")
+        used |= {character for formula in page.select("math") for character in formula.text}
+    assert len(used) > 50
+    assert {
+        character for character in used if ord(character) not in font and character > " "
+    } == set()
+
+
 def test_every_chapter_is_in_the_book():
     there = sorted(f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb"))
     assert sorted(CHAPTERS) == there
@@ -214,14 +232,13 @@ def test_previous_and_next_follow_the_table_of_contents(site):
 # In a browser
 
 
-TYPESET = "() => Promise.resolve(window.MathJax?.startup?.promise).then(() => true)"
 MATHEMATICS = """() => {
   const problems = [];
   const article = document.querySelector("article, body").cloneNode(true);
   for (const formula of article.querySelectorAll(".math"))
-    if (!formula.querySelector("mjx-container")) problems.push("not typeset: " + formula.innerText);
-  if (article.querySelector("mjx-merror, [data-mjx-error]")) problems.push("formula error");
-  article.querySelectorAll("pre, code, script, mjx-container").forEach((node) => node.remove());
+    if (!formula.querySelector("math")) problems.push("not typeset: " + formula.innerText);
+  if (article.querySelector("merror")) problems.push("formula error");
+  article.querySelectorAll("pre, code, script").forEach((node) => node.remove());
   const raw = article.textContent.match(/\\$\\$|\\\\\\(|\\\\\\[|\\\\begin\\{/);
   if (raw) problems.push("raw mathematics: " + raw[0]);
   return problems;
@@ -241,7 +258,7 @@ AXE_LAYOUT = """() => axe.run(document,
   {preload: false, resultTypes: ["violations"], rules: {"color-contrast": {enabled: false}}})"""
 # Colours are slow to judge, and the tenth block of code has those of the first.
 AXE_COLOURS = """() => {
-  document.querySelectorAll("mjx-container").forEach((formula) => formula.replaceChildren("x"));
+  document.querySelectorAll("math").forEach((formula) => formula.replaceChildren("x"));
   [...document.querySelectorAll("div.highlight pre, dl.py > dt")].slice(5)
     .forEach((block) => block.replaceChildren(block.textContent));
   return axe.run(document,
@@ -255,11 +272,15 @@ def accessibility(page, script: str) -> list[str]:
     return [f"{rule['id']}: {[node['html'][:150] for node in rule['nodes'][:2]]}" for rule in found]
 
 
-def inspect(page, address: str, problems: list[str]) -> None:
+def inspect(page, address: str, problems: list[str], budget: int = BUDGETS["other"]) -> None:
     """Open a page on desktop and phone, in light and dark; note what is wrong with it."""
+    responses = []
+    page.on("response", lambda response: responses.append(response))
     page.emulate_media(color_scheme="light")
-    page.goto(address, wait_until="load")
-    page.evaluate(TYPESET)
+    page.goto(address, wait_until="networkidle")
+    weight = sum(len(gzip.compress(response.body())) for response in responses)
+    if weight > budget:
+        problems.append(f"too heavy: {weight} bytes of at most {budget}")
     page.evaluate(AXE)
     problems += page.evaluate(MATHEMATICS)
     page.add_style_tag(content="* {transition: none !important}")
@@ -285,20 +306,41 @@ def inspect(page, address: str, problems: list[str]) -> None:
 def test_the_page_is_whole_on_desktop_and_phone_in_light_and_dark(browser, home, name):
     problems = []
     page = watched_page(browser, home, problems)
-    inspect(page, home + name, problems)
+    budget = BUDGETS.get(name.partition("/")[0], BUDGETS["other"])
+    inspect(page, home + name, problems, budget)
     page.close()
     assert problems == []
 
 
+ICONS = """() => [...document.querySelectorAll("*")].flatMap((element) =>
+  ["", "::before", "::after"].map((part) => getComputedStyle(element, part))
+    .filter((style) => style.fontFamily.includes("Font Awesome") && /^"."$/.test(style.content))
+    .map((style) => style.content.charCodeAt(1).toString(16)))"""
+
+
+def test_every_icon_is_in_the_fonts_that_were_cut(browser, site, home):
+    fonts = (site / "_static/vendor/fontawesome/webfonts").glob("*.woff2")
+    there = {code for font in fonts for code in TTFont(font).getBestCmap()}
+    page = browser.new_page()
+    shown = set()
+    for name in ("book/index.html", CHAPTERS[0] + ".html", "search.html"):
+        page.goto(home + name)
+        shown |= {int(code, 16) for code in page.evaluate(ICONS)}
+    page.close()
+    assert len(shown) > 10
+    assert shown <= there
+
+
 SICK_PAGE = r"""<!DOCTYPE html><html lang="en" data-theme="light"><head><title>Sick</title>
 <script src="https://unpkg.com/thebe/index.js"></script></head><body><main><h1>Sick</h1>
-<img src="gone.png"><p>$$x^2$$</p><span class="math">\(y\)</span>
+<img src="gone.png"><img src="heavy.png" alt="noise"><p>$$x^2$$</p><span class="math">\(y\)</span>
 <div style="width: 500px; color: #ccc">wide</div>
 <script>console.error("oh"); null.classList</script></main></body></html>"""
 
 
 def test_a_sick_page_is_seen(browser, serve, tmp_path):
     (tmp_path / "sick.html").write_text(SICK_PAGE, encoding="utf-8")
+    (tmp_path / "heavy.png").write_bytes(os.urandom(BUDGETS["other"]))
     home = serve(tmp_path)
     problems = []
     page = watched_page(browser, home, problems)
@@ -314,6 +356,7 @@ def test_a_sick_page_is_seen(browser, serve, tmp_path):
         "raw mathematics: $$",
         "phone, dark: 5",
         "desktop: not dark where dark is asked for",
+        "too heavy: 40",
         "desktop, image-alt: ",
         "light, color-contrast: ",
     ):

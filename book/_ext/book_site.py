@@ -2,7 +2,6 @@
 
 import json
 import re
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,12 +10,8 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
-from sphinx.util.fileutil import copy_asset
 
 logger = logging.getLogger(__name__)
-
-MATHJAX = "mathjax/tex-chtml-full.js"
-MATHJAX_FONTS = "mathjax/output/chtml/fonts/woff-v2"
 
 # First word of a quote's bold opening -> the theme's style for it.
 NOTE_STYLES = {
@@ -43,21 +38,6 @@ def complete_theme_options(app: Sphinx, config: Config) -> None:
     """
     config.html_theme_options["logo"] = {"text": config.html_title, "alt_text": ""}
     config.html_theme_options["primary_sidebar_end"] = []
-
-
-def serve_mathjax_locally(app: Sphinx, config: Config) -> None:
-    """Point the pages at our own copy of MathJax: readers behind a blocked CDN see formulas too."""
-    config.mathjax_path = MATHJAX
-
-
-def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
-    """Copy MathJax's one script and its fonts, of the 24 MB that its package carries."""
-    package = find_spec("sphinx-mathjax-offline")
-    source = Path(package.submodule_search_locations[0]) / "static"
-    target = Path(app.outdir) / "_static"
-    if error is None and app.builder.format == "html":
-        copy_asset(source / MATHJAX, (target / MATHJAX).parent)
-        copy_asset(source / MATHJAX_FONTS, target / MATHJAX_FONTS)
 
 
 class FiguresFromOutputs(SphinxTransform):
@@ -187,8 +167,6 @@ def repair_markup(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict:
     """Connect the functions above to Sphinx."""
     app.connect("config-inited", complete_theme_options)
-    app.connect("config-inited", serve_mathjax_locally)
-    app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", repair_markup)
     app.connect("source-read", list_rooms)
     app.connect("missing-reference", link_types)

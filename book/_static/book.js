@@ -12,8 +12,7 @@
   }
 
   window.addEventListener("load", function () {
-    const typeset = window.MathJax && window.MathJax.startup && window.MathJax.startup.promise;
-    Promise.resolve(typeset).then(markScrolling);
+    markScrolling();
     window.addEventListener("resize", markScrolling);
   });
 })();
