@@ -126,7 +126,7 @@ def shapes(case: Case) -> Iterator[Finding]:
             continue
         if call.contract.target == "classes":
             yield from _class_shapes(case, call)
-        elif call.contract.over == "elements" and given.shape != target.shape:
+        elif call.contract.target != "any" or call.contract.over == "elements":
             yield from _element_shapes(case, call)
 
 
@@ -160,6 +160,8 @@ def _class_shapes(case: Case, call: Call) -> Iterator[Finding]:
         mend = f"criterion(output, target.squeeze({dim}))"
     elif target.ndim == given.ndim and given.ndim == 4 and target.shape[1] == 3:
         mend = "Read the mask as one channel of class indices, not as a colour picture."
+    elif given.shape == target.shape:
+        mend = "F.binary_cross_entropy_with_logits(output, target.float()) for yes or no"
     elif given.shape[:1] != target.shape[:1]:
         mend = "Check what was flattened: output and target hold different numbers of samples."
     else:
@@ -176,6 +178,8 @@ def _class_shapes(case: Case, call: Call) -> Iterator[Finding]:
 
 def _element_shapes(case: Case, call: Call) -> Iterator[Finding]:
     given, target = call.input, call.target
+    if given.shape == target.shape:
+        return
     facts = f"output {ask.shape(given)}, target {ask.shape(target)}"
     refused = call.result is None
     try:
@@ -183,6 +187,8 @@ def _element_shapes(case: Case, call: Call) -> Iterator[Finding]:
     except RuntimeError:
         together = None
     grown = together is not None and together.numel() > max(given.numel(), target.numel())
+    if call.name == "kl_div" and ask.is_index(target):
+        return  # a matter of dtype
     if refused:
         classes = holds_classes(call)
         yield finding(

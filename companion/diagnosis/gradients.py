@@ -65,6 +65,22 @@ def _cut(case: Case, fact: str) -> Finding:
     )
 
 
+def cut_from_model(case: Case) -> Iterator[Finding]:
+    """An output that requires a gradient and was made anew, apart from the model."""
+    if case.rerun is None or not isinstance(case.output, Tensor) or not case.output.requires_grad:
+        return
+    trainable = sum(p.requires_grad for p in case.model.parameters())
+    if trainable and case.output.is_leaf:
+        yield finding(
+            "NO_GRADIENT",
+            "certain",
+            "the output has lost its connection with the model: backward() stops at it",
+            f"it requires a gradient and is a leaf, so none of the {trainable} trainable parameter "
+            "tensors can be reached from it.",
+            "output = model(inputs), without .data, .detach() or a new tensor in between",
+        )
+
+
 def flat(case: Case) -> Iterator[Finding]:
     """A gradient of exactly 0 where there is still something to learn."""
     yield from _flat_output(case)
@@ -176,5 +192,5 @@ def _idle_model(case: Case) -> Iterator[Finding]:
         )
 
 
-CAUSES = (no_gradient,)
+CAUSES = (no_gradient, cut_from_model)
 SYMPTOMS = (flat,)

@@ -131,6 +131,8 @@ def objective(case: Case) -> Iterator[Finding]:
             yield from _one_against_rest(case, call)
         elif call.name == "multilabel_margin_loss" and ask.is_index(target):
             yield from _margin_list(call)
+        elif call.name == "hinge_embedding_loss":
+            yield from _distance(call)
 
 
 def _regression(case: Case, call: Call) -> Iterator[Finding]:
@@ -210,13 +212,27 @@ def _margin_list(call: Call) -> Iterator[Finding]:
     )
 
 
+def _distance(call: Call) -> Iterator[Finding]:
+    low, high = ask.span(call.input)
+    if low < 0:
+        yield finding(
+            "OBJECTIVE",
+            "certain",
+            "hinge_embedding_loss takes distances, which are small where the target is 1",
+            f"values from {low:.4g} to {high:.4g}, and no distance is negative: scores that should "
+            "be large for 1 are pushed down without end.",
+            "nn.SoftMarginLoss() for scores and targets of -1 and 1",
+            "Binary cross-entropy",
+        )
+
+
 def imbalance(case: Case) -> Iterator[Finding]:
     """Batches sorted by class, and classes that hardly occur."""
-    targets = [target.detach() for _, target in case.batches if target.numel()]
-    whole = [target for target in targets if _is_label(target)]
-    if len(whole) < 2:
+    pairs = case.batches or ([(case.output, case.target)] if case.simple else [])
+    whole = [target.detach().flatten() for _, target in pairs if target.numel()]
+    firsts = [target for target in whole if not target.is_meta and _is_label(target)]
+    if not firsts:
         return
-    firsts = [target.flatten() for target in whole]
     together = torch.cat(firsts)
     values, counts = torch.unique(together, return_counts=True)
     alone = sum(len(torch.unique(one)) == 1 and one.numel() > 1 for one in firsts)
@@ -231,7 +247,7 @@ def imbalance(case: Case) -> Iterator[Finding]:
             "DataLoader(dataset, batch_size=…, shuffle=True)",
             "Training",
         )
-    elif len(values) == 1 and together.numel() >= 64:
+    elif len(values) == 1 and together.numel() >= 64 and len(firsts) > 1:
         yield finding(
             "IMBALANCE",
             "suspicion",
@@ -240,7 +256,7 @@ def imbalance(case: Case) -> Iterator[Finding]:
             "Look at the labels and at how the data were split.",
             "Training",
         )
-    elif len(values) > 1 and together.numel() >= 64:
+    elif len(values) > 1 and together.numel() >= 64 and (case.batches or len(values) == 2):
         share = float(counts.min()) / float(counts.sum())
         if share < _RARE / len(values) * 2:
             rare = values[counts.argmin()].item()

@@ -24,6 +24,7 @@ def weights(case: Case) -> Iterator[Finding]:
             yield from _class_weight(case, call, weight)
         elif isinstance(weight, Tensor) and call.contract.over == "elements":
             yield from _element_weight(case, call, weight, "weight")
+            yield from _meant_for_positives(call, weight)
         positive = call.options.get("pos_weight")
         if isinstance(positive, Tensor):
             yield from _element_weight(case, call, positive, "pos_weight")
@@ -115,20 +116,47 @@ def _element_weight(case: Case, call: Call, weight: Tensor, name: str) -> Iterat
     yield from _signs_of(weight, name)
 
 
-def _positive_weight(case: Case, call: Call, weight: Tensor) -> Iterator[Finding]:
-    """A weight of positives / negatives, where negatives / positives was meant."""
+def _counts(call: Call, weight: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return positives and negatives for each number of an element-wise weight."""
     target = call.target
     if not isinstance(target, Tensor) or target.numel() < 16 or target.shape != call.input.shape:
-        return
+        return None
     values = target.detach().double()
     if not bool(((values == 0) | (values == 1)).all()):
-        return
+        return None
     if weight.numel() == 1:
         values = values.reshape(-1, 1)
     elif values.ndim != 2 or weight.shape != values.shape[1:] or len(values) < 16:
+        return None
+    return values.sum(0), (1 - values).sum(0)
+
+
+def _meant_for_positives(call: Call, weight: Tensor) -> Iterator[Finding]:
+    """A weight of negatives / positives, which is what pos_weight is for."""
+    counts = _counts(call, weight)
+    if counts is None:
         return
-    positives = values.sum(0)
-    negatives = len(values) - positives
+    positives, negatives = counts
+    ratio = negatives / positives.clamp(min=1)
+    off = (weight.detach().double().flatten() / ratio - 1).abs()
+    # Weights that merely grow for rare labels are somebody's choice; this is the very ratio.
+    near = 0.1 if weight.numel() == 1 else 0.01
+    if bool((positives > 0).all()) and float(ratio.max()) > 1.5 and bool((off < near).all()):
+        yield _weight(
+            "weight holds negatives / positives, and it scales positives and negatives alike",
+            f"{float(positives[0]):g} positives and {float(negatives[0]):g} negatives, and weight "
+            f"is {float(weight.flatten()[0]):.4g}: their balance stays what it was.",
+            "pos_weight=negatives / positives, by its name",
+            "suspicion",
+        )
+
+
+def _positive_weight(case: Case, call: Call, weight: Tensor) -> Iterator[Finding]:
+    """A weight of positives / negatives, where negatives / positives was meant."""
+    counts = _counts(call, weight)
+    if counts is None:
+        return
+    positives, negatives = counts
     rare = (positives > 0) & (positives <= 0.5 * negatives)
     if not bool(rare.any()):
         return
@@ -218,13 +246,14 @@ def refused(case: Case) -> Iterator[Finding]:
         smoothing = call.options.get("label_smoothing", 0.0)
         ignored = call.options.get("ignore_index", -100)
         soft = isinstance(call.target, Tensor) and call.target.is_floating_point()
-        if reduction_name not in ("mean", "sum", "none"):
+        names = ("mean", "sum", "none", *(("batchmean",) if call.name == "kl_div" else ()))
+        if reduction_name not in names:
             yield finding(
                 "API",
                 "certain",
                 "there is no reduction of this name",
                 f"reduction is {reduction_name!r}; {case.facts}.",
-                'reduction="mean", "sum" or "none"',
+                "reduction=" + " or ".join(repr(name) for name in names),
             )
         elif not 0 <= smoothing <= 1:
             yield finding(

@@ -26,8 +26,12 @@ def target_dtype(case: Case) -> Iterator[Finding]:
             continue  # another loss is meant: OBJECTIVE
         mend = f"criterion(output, target.to({given.dtype}))"
         if wanted == "classes":
-            mend = _class_dtype(given, target)
-            what = f"{call.name} takes class indices as int64, or probabilities as floats"
+            mend = _class_dtype(call.name, given, target)
+            also = "" if call.name == "nll_loss" else ", or probabilities as floats"
+            what = f"{call.name} takes class indices as int64{also}"
+        elif wanted == "distribution" and ask.is_index(target):
+            mend = "F.nll_loss(log_probs, target) for class indices, F.one_hot(…).float() for marks"
+            what = f"{call.name} takes the probabilities of the classes, not their indices"
         elif wanted == "same" and not target.is_floating_point():
             what = f"{call.name} takes targets of a floating type"
         elif wanted == "same" and target.dtype != given.dtype:
@@ -36,7 +40,10 @@ def target_dtype(case: Case) -> Iterator[Finding]:
             continue
         facts = f"target is {ask.dtype(target)} of shape {ask.shape(target)}, output "
         facts += f"{ask.dtype(given)} of shape {ask.shape(given)}"
-        if mend and case.error is not None and call.result is None:
+        if wanted == "distribution" and call.result is not None:
+            if given.shape != target.shape:
+                yield finding("TARGET_DTYPE", "certain", what, facts + case.here + ".", mend)
+        elif mend and case.error is not None and call.result is None:
             said = f"; torch says: {ask.describe(case.error)}"
             yield finding("TARGET_DTYPE", "certain", what, facts + said, mend)
         elif wanted == "same" and call.result is not None and target.is_floating_point():
@@ -53,9 +60,11 @@ def holds_classes(call: Call) -> bool:
     return given.shape[1] > 2 and given.shape[:1] + given.shape[2:] == target.shape
 
 
-def _class_dtype(given: Tensor, target: Tensor) -> str:
+def _class_dtype(name: str, given: Tensor, target: Tensor) -> str:
     """Return the mend for a target that cross_entropy or nll_loss cannot read, or nothing."""
     same = target.shape == given.shape
+    if same and target.is_floating_point() and name == "nll_loss" and given.ndim > 1:
+        return "-(target * output).sum(dim=1).mean(), or target.argmax(dim=1) as class indices"
     if target.is_floating_point():
         if same:
             return f"target.to({given.dtype})" if target.dtype != given.dtype else ""
@@ -83,6 +92,8 @@ def target_range(case: Case) -> Iterator[Finding]:
             yield from _unit_range(case, call)
         elif wanted == "signs":
             yield from _sign_range(call)
+        elif call.name == "ctc_loss":
+            yield from _blank_labels(call)
 
 
 def _class_range(case: Case, call: Call) -> Iterator[Finding]:
@@ -189,6 +200,27 @@ def _sign_range(call: Call) -> Iterator[Finding]:
         "criterion(output, 2 * target - 1), or nn.BCEWithLogitsLoss() with targets 0 and 1",
         "Binary cross-entropy",
     )
+
+
+def _blank_labels(call: Call) -> Iterator[Finding]:
+    target, blank = call.target, call.options.get("blank", 0)
+    if not ask.is_index(target):
+        return
+    if target.ndim == 2:
+        lengths = torch.as_tensor(call.options["target_lengths"]).reshape(-1, 1)
+        places = torch.arange(target.shape[1]).expand(target.shape)
+        target = target.cpu()[places < lengths.cpu()]
+    number = int((target == blank).sum())
+    if number:
+        yield finding(
+            "TARGET_RANGE",
+            "certain",
+            "the label of ctc_loss's blank stands among the targets",
+            f"{number} of {target.numel()} targets are {blank}, which marks the pause between two "
+            "labels and is never read out.",
+            "Count the labels from 1, and give the output one class more.",
+            "Cross-entropy",
+        )
 
 
 def ignored(case: Case) -> Iterator[Finding]:

@@ -217,14 +217,14 @@ class Recorder(TorchFunctionMode):
             self._watch_means(name, args, result)
 
     def _watch_growth(self, args, result: Tensor) -> None:
-        """Notice N outputs met by N targets elementwise and making N times N."""
+        """Notice N outputs, or losses, met by N targets elementwise and making N times N."""
         pair = [one for one in args if isinstance(one, Tensor)]
         if len(pair) != 2 or self.trace.grown:
             return
-        kinds = [self.sources(one) for one in pair]
-        if {frozenset({"output"}), frozenset({"target"})} != set(kinds):
+        pair.sort(key=lambda one: "output" not in self.sources(one))
+        ours, theirs = pair
+        if "output" not in self.sources(ours) or self.sources(theirs) != {"target"}:
             return
-        ours, theirs = pair if kinds[0] == {"output"} else pair[::-1]
         if ours.numel() == theirs.numel() > 1 and result.numel() > ours.numel():
             self.trace.grown = (tuple(ours.shape), tuple(theirs.shape), tuple(result.shape))
 
