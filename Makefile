@@ -17,7 +17,7 @@ book: environment
 # The chapters run twice: as this machine likes to compute, and as the plainest machine would.
 test: environment
 	$(PYTEST) -n 2 --dist loadfile
-	$(NBVAL)
+	$(NBVAL) --record _build/verified.json
 	ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=2 $(NBVAL)
 
 run: environment

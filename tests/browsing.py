@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tools.notebooks import repository
+
 ROOT = Path(__file__).resolve().parent.parent
+FOLDER = repository()[0].rpartition("/")[2]
 
 
 def build(source: Path, target: Path) -> tuple[int, str]:
@@ -79,8 +82,11 @@ def serve():
 
 
 @pytest.fixture(scope="module")
-def home(site, serve) -> str:
-    return serve(site)
+def home(site, serve, tmp_path_factory) -> str:
+    """The site's address, below its host as on GitHub Pages."""
+    host = tmp_path_factory.mktemp("host")
+    (host / FOLDER).symlink_to(site)
+    return f"{serve(host)}{FOLDER}/"
 
 
 def watched_page(browser, home: str, problems: list[str]):

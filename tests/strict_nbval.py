@@ -4,13 +4,21 @@ nbval alone compares no figures, ignores the order of outputs of different kinds
 that were never run, and only permits the error that a ``raises-exception`` tag promises. Use:
 
     python -m pytest -p tests.strict_nbval --nbval notebooks
+
+With ``--record FILE`` a run in which everything passed is written down for the book's pages.
 """
 
 import base64
+import datetime
 import difflib
+import hashlib
 import io
+import json
+import platform
 from collections import defaultdict
-from itertools import zip_longest
+from importlib.metadata import version
+from itertools import chain, zip_longest
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +31,35 @@ TOLERANCE = 32
 STRAY_PIXELS = 12
 
 MEND = "If the new result is right: `make run`, and commit the chapter."
+
+
+PACKAGES = ("torch", "numpy", "scikit-learn", "matplotlib")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--record", metavar="FILE", help="where to write what passed")
+
+
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    if not config.getoption("record") or exitstatus != 0:
+        return
+    chapters = defaultdict(lambda: {"cells": 0, "seconds": 0.0})
+    stats = terminalreporter.stats
+    for report in chain(stats.get("passed", []), stats.get("", [])):
+        path = report.nodeid.partition("::")[0]
+        chapters[path]["cells"] += report.when == "call"
+        chapters[path]["seconds"] += report.duration
+    for path, chapter in chapters.items():
+        chapter["seconds"] = round(chapter["seconds"], 1)
+        chapter["sha256"] = hashlib.sha256((config.rootpath / path).read_bytes()).hexdigest()
+    found = {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "versions": {"Python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "chapters": {Path(path).stem: chapters[path] for path in sorted(chapters)},
+    }
+    file = Path(config.getoption("record"))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,12 +5,16 @@ That a fresh run of every chapter gives what its file shows is nbval's part: see
 
 import base64
 import copy
+import datetime
+import hashlib
 import io
+import json
 import re
 import statistics
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -184,15 +188,16 @@ def verdicts(tmp_path_factory):
         cell.update(execution_count=None, outputs=[])
     for name, notebook in {"good": good, "spoilt": spoilt, "stripped": stripped}.items():
         nbformat.write(notebook, folder / f"{name}.ipynb")
-    report = folder / "report.xml"
+    report, record = folder / "report.xml", folder / "record.json"
     run = subprocess.run(
-        [*NBVAL, folder, "-p", "no:cacheprovider", "--junitxml", report, "-q"],
+        [*NBVAL, folder, "-p", "no:cacheprovider", "--junitxml", report, "--record", record, "-q"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert run.returncode == 1, run.stdout + run.stderr
+    assert not record.exists()
     found = {"good": {}, "spoilt": {}, "stripped": {}}
     for case in ElementTree.parse(report).iter("testcase"):
         failure = case.find("failure")
@@ -204,6 +209,23 @@ def verdicts(tmp_path_factory):
 
 def test_good_chapter_passes(verdicts):
     assert verdicts["good"] == dict.fromkeys(range(1, 13), "")
+
+
+def test_a_run_in_which_all_passed_is_recorded(tmp_path):
+    chapter = new_notebook(cells=[new_code_cell("print(1)"), new_code_cell("print(2)")])
+    notebooks.execute(chapter, tmp_path)
+    nbformat.write(chapter, tmp_path / "07_good.ipynb")
+    record = tmp_path / "new" / "record.json"
+    run = [*NBVAL, tmp_path, "-p", "no:cacheprovider", "--record", record]
+    subprocess.run(run, cwd=ROOT, check=True, capture_output=True)
+    found = json.loads(record.read_text(encoding="utf-8"))
+    assert found["versions"]["torch"] == version("torch")
+    assert found["date"] == datetime.datetime.now(datetime.UTC).date().isoformat()
+    ((name, facts),) = found["chapters"].items()
+    assert (name, facts["cells"]) == ("07_good", 2)
+    assert facts["seconds"] > 0
+    digest = hashlib.sha256((tmp_path / "07_good.ipynb").read_bytes()).hexdigest()
+    assert facts["sha256"] == digest
 
 
 @pytest.mark.parametrize("number", CAUGHT)

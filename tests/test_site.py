@@ -14,7 +14,7 @@ import yaml
 from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
 
-from tests.browsing import ROOT, build, watched_page
+from tests.browsing import FOLDER, ROOT, build, watched_page
 from tools.notebooks import colab_url, repository
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
@@ -23,7 +23,8 @@ DOCUMENTS = [
     *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]),
 ]
 CHAPTERS = [document for document in DOCUMENTS if document.startswith("notebooks/")]
-PAGES = [f"{document}.html" for document in DOCUMENTS] + ["search.html", "genindex.html"]
+PAGES = [f"{document}.html" for document in DOCUMENTS]
+PAGES += ["search.html", "genindex.html", "404.html"]
 SIZES = {"desktop": (1280, 900), "phone": (375, 800)}
 BUDGETS = {"notebooks": 700_000, "other": 400_000}  # bytes of a page and all it loads, gzipped
 
@@ -108,7 +109,7 @@ def references(html: str) -> list[str]:
     """Everything that a browser loads because the page says so."""
     page = BeautifulSoup(html, "html.parser")
     found = [tag[name] for name in ("src", "poster", "data") for tag in page.select(f"[{name}]")]
-    found += [link["href"] for link in page.select("link[href]")]
+    found += [link["href"] for link in page.select("link[href]:not([rel=canonical])")]
     for tag in page.select("[srcset]"):
         found += [entry.split()[0] for entry in tag["srcset"].split(",")]
     styles = [tag.text for tag in page.select("style")]
@@ -158,7 +159,8 @@ def broken_links(site: Path) -> list[str]:
         parts = urlsplit(urljoin(name, link))
         if parts.scheme or parts.netloc:
             continue
-        path, anchor = unquote(parts.path), unquote(parts.fragment)
+        path, anchor = unquote(parts.path).removeprefix(f"/{FOLDER}/"), unquote(parts.fragment)
+        path = path or "index.html"
         there = path in anchors or (site / path).is_file()
         if not there or (anchor and path in anchors and anchor not in anchors[path]):
             broken.append(f"{name}: {link}")
