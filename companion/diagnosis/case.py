@@ -116,6 +116,12 @@ class Case:
                 return call
         return next((call for call in self.calls if call.derived), None)
 
+    def untouched(self, call: trace.Call | None) -> bool:
+        """Whether output and target reach a known loss as they were passed."""
+        if call is None or call.derived:
+            return False
+        return call.input is self.given and call.target is self.given_target
+
     @functools.cached_property
     def here(self) -> str:
         """The loss as the end of a sentence, where it is one number."""
@@ -204,6 +210,20 @@ class Case:
             ]
 
         return self.sandbox.call(pull)[0]
+
+    @functools.cached_property
+    def felt(self) -> Tensor | None:
+        """How much the loss moves with the output at each place of the target."""
+        return self.felt_at(self.gradient, self.target) if self.simple else None
+
+    def felt_at(self, slope: Tensor | None, target: Tensor) -> Tensor | None:
+        """Return the size of a gradient at each place of a target, over all classes there."""
+        if slope is None or slope.shape == target.shape:
+            return None if slope is None else slope.abs()
+        for dim in (1, -1) if slope.ndim > 1 else ():
+            if slope.ndim == target.ndim + 1 and slope.movedim(dim, -1).shape[:-1] == target.shape:
+                return slope.abs().sum(dim)
+        return None
 
     # Questions to the criterion
 

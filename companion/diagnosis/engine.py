@@ -13,6 +13,7 @@ from . import (
     dimensions,
     errors,
     gradients,
+    heard,
     likeness,
     numerics,
     objective,
@@ -37,7 +38,7 @@ CAUSES = (
     *decision.RULES,
 )
 # What follows from another mistake is not reported beside it.
-SYMPTOMS = (*numerics.SYMPTOMS, *gradients.SYMPTOMS, *probes.SYMPTOMS)
+SYMPTOMS = (*numerics.SYMPTOMS, *gradients.SYMPTOMS, *heard.SYMPTOMS, *probes.SYMPTOMS)
 _INDEPENDENT = ("DOUBLE_ACTIVATION", "BOUNDED_LOGITS", "DECISION_RULE")
 
 

@@ -167,7 +167,9 @@ def _direction(case: Case) -> Iterator[Finding]:
 
 def _turned(case: Case, target: Tensor) -> Tensor:
     """Return other targets: the next class, or no for yes."""
-    return (target + 1) % case.classes if case.classes is not None else 1 - target
+    if case.classes is not None:
+        return (target + 1) % case.classes
+    return (1 - target.double()).to(target.dtype)
 
 
 def _one_value_wins(case: Case) -> bool:
@@ -228,7 +230,7 @@ def _places(case: Case) -> Iterator[Finding]:
 
     One target is changed at a time; what moves in the gradient shows where it is compared.
     """
-    if case.small is None or case.error is not None or case.loss is None or _untouched(case):
+    if case.small is None or case.error is not None or case.loss is None or any(map(case.untouched, case.calls)):
         return
     if not (case.elementwise or (case.classes or 0) > 1) or not case.loss.requires_grad:
         return
@@ -254,11 +256,6 @@ def _places(case: Case) -> Iterator[Finding]:
         "Move dimensions with permute or movedim; view and reshape only relabel them.",
         "BCE or CE",
     )
-
-
-def _untouched(case: Case) -> bool:
-    """Whether output and target reach a known loss as they were passed."""
-    return any(call.input is case.given and call.target is case.given_target for call in case.calls)
 
 
 def _spread(count: int) -> list[int]:

@@ -256,4 +256,32 @@ def ignored(case: Case) -> Iterator[Finding]:
             )
 
 
-RULES = (target_dtype, target_range, ignored)
+def padding(case: Case) -> Iterator[Finding]:
+    """One label that fills up the ends of the rows, and counts like the others."""
+    target, felt = case.target, case.felt
+    if felt is None or not ask.is_index(target) or target.ndim != 2 or min(target.shape) < 4:
+        return
+    label = int(target[:, -1].mode().values)
+    same = target == label
+    tail = same.flip(1).cummin(1).values.flip(1)
+    lengths = tail.sum(1)
+    if bool((same & ~tail).any()) or len(torch.unique(lengths)) < 3 or int((lengths > 1).sum()) < 3:
+        return
+    # Phases and states come in runs, and the last of them may be one.
+    steps = ~tail[:, 1:]
+    changes = (target[:, 1:] != target[:, :-1]) & steps
+    if int(changes.sum()) < 0.5 * int(steps.sum()) or len(torch.unique(target)) < 4:
+        return
+    if float((felt[tail] > 0).double().mean()) > 0.5:
+        yield finding(
+            "IGNORE_INDEX",
+            "suspicion",
+            f"rows of different lengths are filled up with the label {label}, and it counts",
+            f"{int(tail.sum())} of {target.numel()} targets are {label}, all at the end of their "
+            f"rows and nowhere else{case.here}.",
+            f"nn.CrossEntropyLoss(ignore_index={label})",
+            "Cross-entropy",
+        )
+
+
+RULES = (target_dtype, target_range, ignored, padding)
