@@ -8,6 +8,7 @@ from torch import Tensor
 from . import values as ask
 from .case import Case
 from .codes import finding
+from .probes import fitted
 from .report import Finding
 
 _CLASSES = "logits, one class: output.argmax(dim=1); output.softmax(dim=1) for probabilities."
@@ -310,4 +311,31 @@ def _many_labels(case: Case, answer: Tensor) -> Finding | None:
     return None
 
 
+def unpleasant(case: Case) -> Iterator[Finding]:
+    """Outputs that please the loss must be labelled as the target says."""
+    if case.predict is None or case.small is None or case.loss is None:
+        return
+    target = case.small[1]
+    count = case.classes or (2 if case.elementwise else 0)
+    known = (target >= 0) & (target < count)
+    if case.elementwise and target.is_floating_point():
+        known &= target == target.round()
+    if count < 2 or int(known.sum()) < 4 or len(torch.unique(target[known])) < 2:
+        return
+    best = fitted(case)
+    told = None if best is None else _try(case, best[0])
+    if told is None or told.shape != target.shape or not torch.equal(told, told.round()):
+        return
+    right, number = int((told == target)[known].sum()), int(known.sum())
+    if right < 0.5 * number:
+        yield _rule(
+            "certain" if right == 0 else "suspicion",
+            "what pleases the loss is labelled otherwise than the target says",
+            f"outputs were fitted to the target until the loss fell from {best[1]:.4f} to "
+            f"{best[2]:.4f}, and predict gives {right} of {number} their target's label",
+            "",
+        )
+
+
 RULES = (decisions,)
+SYMPTOMS = (unpleasant,)

@@ -38,7 +38,13 @@ CAUSES = (
     *decision.RULES,
 )
 # What follows from another mistake is not reported beside it.
-SYMPTOMS = (*numerics.SYMPTOMS, *gradients.SYMPTOMS, *heard.SYMPTOMS, *probes.SYMPTOMS)
+SYMPTOMS = (
+    *numerics.SYMPTOMS,
+    *gradients.SYMPTOMS,
+    *heard.SYMPTOMS,
+    *probes.SYMPTOMS,
+    *decision.SYMPTOMS,
+)
 _INDEPENDENT = ("DOUBLE_ACTIVATION", "BOUNDED_LOGITS", "DECISION_RULE")
 
 

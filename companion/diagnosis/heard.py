@@ -7,7 +7,6 @@ criterion again. One that hands its tensors on to a loss of torch's own is not a
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
 from . import values as ask
 from .case import Case
@@ -19,7 +18,12 @@ _MARKERS = (255, 65535, -1, -100)
 
 def misheard(case: Case) -> Iterator[Finding]:
     """Targets that the criterion reads otherwise than they are meant."""
-    if case.untouched(case.pure) or case.error is not None or case.loss is None or case.small is None:
+    if (
+        case.untouched(case.pure)
+        or case.error is not None
+        or case.loss is None
+        or case.small is None
+    ):
         return
     if not case.loss.requires_grad or not case.target.ndim or not case.repeats:
         return
@@ -88,8 +92,8 @@ def _fractions(case: Case) -> Finding | None:
         "CUSTOM_LOSS",
         "suspicion",
         "of two mixed labels the loss hears only the larger",
-        f"{int(mixed.sum())} of {mixed.numel()} targets hold two classes, {float(top[mixed][0]):.4g} "
-        f"of one; with all of it given to that one the loss stays at {base:.4f}.",
+        f"{int(mixed.sum())} of {mixed.numel()} targets hold two classes, with a share of "
+        f"{float(top[mixed][0]):.4g} for one; all given to that one, the loss stays at {base:.4f}.",
         "F.cross_entropy(output, target), which takes shares, without argmax on the target",
     )
 

@@ -119,50 +119,117 @@ def in_domain(domain: str, scores: Tensor, case: Case) -> Tensor:
         scores = scores.softmax(1) if case.classes is not None else scores.sigmoid()
     elif domain == "log_probs" and case.classes is not None:
         scores = scores.log_softmax(1)
+    elif domain == "positive":
+        scores = functional.softplus(scores)
     return scores.to(case.output.dtype)
 
 
+def fitted(case: Case) -> tuple[Tensor, float, float] | None:
+    """Return outputs that the loss likes, and what equal ones and these cost."""
+    domain, (output, target) = domain_of(case), case.small
+    if domain == "unknown" and case.producer.kind in ("relu", "soft_relu"):
+        domain = "positive"
+    scores = torch.zeros_like(output)
+    for _ in range(16):
+        slope = case.slope(in_domain(domain, scores, case), target)
+        if slope is None:
+            return None
+        scores -= 0.5 * slope.sign()
+    best = in_domain(domain, scores, case)
+    before = case.ask(in_domain(domain, torch.zeros_like(output), case), target)
+    after = case.ask(best, target)
+    if before is None or after is None or not after < before - _CLOSE:
+        return None
+    return best, before, after
+
+
 def _direction(case: Case) -> Iterator[Finding]:
-    """Being right must cost less than being wrong."""
+    """Being right must cost less than being wrong, for each label."""
     target = case.small[1]
     if case.elementwise:
         target = (target > 0.5).to(target.dtype)  # near one half, right and wrong are alike
     marks = _marks(case, target)
     if marks is None or float(marks.min()) == float(marks.max()):
         return
-    towards = (2 * marks - 1) * 2.0
     domain = domain_of(case)
-    if domain == "unknown":
-        return  # a distance, say: there, less is more
+    # A distance, say, is less where more is alike; but no distance comes from a linear layer.
+    free = (
+        case.elementwise
+        and case.producer.kind in ("linear", "leaf")
+        and ask.span(case.output)[0] < 0
+    )
+    if domain == "unknown" and not free:
+        return
     # The output stays and the target turns: whatever else the loss looks at is the same in both.
-    agreeing = in_domain(domain, towards, case)
+    agreeing = in_domain(domain, (2 * marks - 1) * 2.0, case)
     right, wrong = case.ask(agreeing, target), case.ask(agreeing, _turned(case, target))
     if right is None or wrong is None:
         return
     if right > wrong + _CLOSE * max(abs(right), abs(wrong), 1e-6):
         yield finding(
             "CUSTOM_LOSS",
-            "certain",
+            "suspicion" if domain == "unknown" else "certain",
             "being right costs more than being wrong: the sign is turned",
             f"outputs that agree with the target cost {right:.4f}, with other targets they would "
             f"cost {wrong:.4f}.",
             "return -loss (or 1 - score, where the criterion is a score such as Dice)",
         )
         return
-    if not case.elementwise or not _one_value_wins(case):
+    if case.elementwise and _one_value_wins(case):
+        yield from _one_label(case, domain, target)
+
+
+def _one_label(case: Case, domain: str, target: Tensor) -> Iterator[Finding]:
+    """At outputs that are all alike, each label must pull its own elements its own way."""
+    if (pulls := _pulls(case, domain, target)) is None:
         return
-    for sign, word in ((1.0, "yes"), (-1.0, "no")):
-        always = case.ask(in_domain(domain, torch.full_like(towards, 2.0 * sign), case), target)
-        if always is not None and always <= right + _CLOSE * abs(right) < wrong:
-            yield finding(
-                "CUSTOM_LOSS",
-                "suspicion",
-                f"answering {word} to everything costs no more than being right",
-                f"always {word} costs {always:.4f}, being right {right:.4f}, being wrong "
-                f"{wrong:.4f}: one of the two mistakes is free.",
-                "-(y * log_p + (1 - y) * log_not_p): both terms",
-            )
-            return
+    most = [max(pull[label] for pull in pulls) for label in (0, 1)]
+    idle = [label for label in (0, 1) if most[label] <= 1e-6 * most[1 - label]]
+    if len(idle) != 1 or max(most) <= 0:
+        return
+    (label,) = idle
+    fact = (
+        f"at outputs of -2, 0 and 2 everywhere, the elements with target {label} are pulled "
+        f"towards it by at most {most[label]:.4f}, the others towards {1 - label} by up to "
+        f"{most[1 - label]:.4f}"
+    )
+    # Read as -1 and 1, the labels may make a margin loss of it, in which nothing is amiss.
+    signs = 2 * target - 1
+    as_signs = _pulls(case, domain, signs) if domain != "probs" else None
+    far = case.ask(20.0 * signs, signs) if as_signs else None
+    if (
+        far is not None
+        and abs(far) < _CLOSE
+        and all(max(p[k] for p in as_signs) > 0 for k in (0, 1))
+    ):
+        yield finding(
+            "TARGET_RANGE",
+            "suspicion",
+            "the criterion takes the targets -1 and 1, and these are 0 and 1",
+            f"{fact}; with -1 in place of 0 both are, and outputs of -20 and 20 cost {far:.4f}.",
+            "criterion(output, 2 * target - 1)",
+            "Binary cross-entropy",
+        )
+        return
+    yield finding(
+        "CUSTOM_LOSS",
+        "suspicion",
+        f"answering {('yes', 'no')[label]} to everything costs no more than being right",
+        f"{fact}: one of the two mistakes is free.",
+        "-(y * log_p + (1 - y) * log_not_p): both terms",
+    )
+
+
+def _pulls(case: Case, domain: str, target: Tensor) -> list[tuple[float, float]] | None:
+    """Return how strongly elements of each label are pulled towards it, at three equal outputs."""
+    yes, pulls = target > 0.5, []
+    for level in (-2.0, 0.0, 2.0):
+        given = torch.full(target.shape, level, dtype=torch.float64, device=target.device)
+        slope = case.slope(in_domain(domain, given, case), target)
+        if slope is None or not bool(slope.isfinite().all()):
+            return None
+        pulls.append((float(slope[~yes].double().sum()), float(-slope[yes].double().sum())))
+    return pulls
 
 
 def _turned(case: Case, target: Tensor) -> Tensor:
@@ -230,7 +297,12 @@ def _places(case: Case) -> Iterator[Finding]:
 
     One target is changed at a time; what moves in the gradient shows where it is compared.
     """
-    if case.small is None or case.error is not None or case.loss is None or any(map(case.untouched, case.calls)):
+    if (
+        case.small is None
+        or case.error is not None
+        or case.loss is None
+        or any(map(case.untouched, case.calls))
+    ):
         return
     if not (case.elementwise or (case.classes or 0) > 1) or not case.loss.requires_grad:
         return

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from .preserve import Keeper
 
-MAX_CALLS = 80
+MAX_CALLS = 120
 SECONDS = 5.0
 
 
