@@ -1,4 +1,4 @@
-# make book · test · run · lint · bench · serve · link URL=… · clean
+# make book · test · run · lint · bench · serve · pdf · link URL=… · clean
 # Each target sees to its own environment; PYTHON=python3.12 make … chooses the Python it is from.
 
 BIN := .venv/bin
@@ -7,7 +7,7 @@ NBVAL := $(PYTEST) -p tests.strict_nbval --nbval -n 2 --dist loadfile notebooks
 SITE := _build/html
 PORT := 8000
 
-.PHONY: book test run lint bench serve link clean environment
+.PHONY: book test run lint bench serve pdf link clean environment
 
 book: environment
 	@$(BIN)/jupyter-book build . --all -W -n --keep-going
@@ -36,6 +36,9 @@ serve: book
 	@echo "Serving it at http://localhost:$(PORT)/ until Ctrl-C"
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE) >/dev/null || \
 		echo "If port $(PORT) is taken: make serve PORT=8001"
+
+pdf: book
+	@$(BIN)/python tools/pdf.py $(SITE)
 
 link: environment
 	@$(BIN)/python tools/notebooks.py link "$(URL)"

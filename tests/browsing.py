@@ -3,7 +3,6 @@
 import functools
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -11,8 +10,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from tools.notebooks import repository
+from tools.pdf import NO_CHROMIUM, start_chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = repository()[0].rpartition("/")[2]
@@ -41,18 +42,10 @@ def unavailable(reason: str) -> None:
 
 @pytest.fixture(scope="module")
 def browser():
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        unavailable("playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        unavailable("neither Chromium nor Chrome is installed")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    flags += ["--disable-component-update", "--disable-sync", "--no-first-run"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        browser = start_chromium(playwright)
+        if browser is None:
+            unavailable(NO_CHROMIUM)
         yield browser
         browser.close()
 

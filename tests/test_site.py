@@ -10,18 +10,14 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import nbformat
 import pytest
-import yaml
 from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
 
 from tests.browsing import FOLDER, ROOT, build, watched_page
 from tools.notebooks import colab_url, repository
+from tools.pdf import documents
 
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-DOCUMENTS = [
-    TOC["root"],
-    *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]),
-]
+DOCUMENTS = documents()
 CHAPTERS = [document for document in DOCUMENTS if document.startswith("notebooks/")]
 PAGES = [f"{document}.html" for document in DOCUMENTS]
 PAGES += ["search.html", "genindex.html", "404.html"]

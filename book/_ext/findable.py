@@ -90,8 +90,8 @@ def _attribute(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
 
 
-def cite(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put the citation where a page says ``<!-- citation -->``."""
+def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put the citation at ``<!-- citation -->``, and the link to the PDF at ``<!-- pdf -->``."""
     facts = yaml.safe_load(Path(app.srcdir, "CITATION.cff").read_text(encoding="utf-8"))
     entry = CITATION.format(
         title=facts["title"],
@@ -100,7 +100,8 @@ def cite(app: Sphinx, docname: str, source: list[str]) -> None:
         version=facts["version"],
         url=app.config.html_theme_options["repository_url"],
     )
-    source[0] = source[0].replace("<!-- citation -->", entry)
+    pdf = f"[the whole book as a PDF]({app.config.html_baseurl}logits-to-losses.pdf)"
+    source[0] = source[0].replace("<!-- citation -->", entry).replace("<!-- pdf -->", pdf)
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
@@ -150,7 +151,7 @@ def draw_card(path: Path, title: str) -> None:
 def setup(app: Sphinx) -> dict:
     """Connect the functions above to Sphinx; a description comes before the previews with it."""
     app.connect("config-inited", configure)
-    app.connect("source-read", cite)
+    app.connect("source-read", fill_in)
     app.connect("html-page-context", describe, priority=400)
     app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
