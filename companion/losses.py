@@ -7,6 +7,8 @@ The others are for labels that may be wrong, and made to be trained with: they s
 own cross-entropy and cost hardly more. With p the probability of the labelled class,
 
 =============================  ==================================================
+loss                           of one sample
+=============================  ==================================================
 cross-entropy (CE)             ``-log p``
 reverse cross-entropy (RCE)    ``-A (1 - p)``, where A < 0 stands for log 0
 symmetric cross-entropy (SCE)  ``alpha CE + beta RCE``

@@ -199,6 +199,25 @@ def test_the_font_of_the_formulas_has_every_character_in_them(site):
     } == set()
 
 
+def test_every_table_has_headers_and_a_caption(site):
+    count = 0
+    for document in DOCUMENTS:
+        page = BeautifulSoup((site / f"{document}.html").read_text(encoding="utf-8"), "html.parser")
+        for table in page.select("article table"):
+            assert table.caption.text.strip(), f"{document}: {table.text[:80]}"
+            assert table.select("th"), f"{document}: {table.text[:80]}"
+            count += 1
+    assert count > 100
+
+
+def test_every_chapter_leads_to_the_glossary(site):
+    for chapter in CHAPTERS:
+        page = BeautifulSoup((site / f"{chapter}.html").read_text(encoding="utf-8"), "html.parser")
+        terms = [link.text.lower() for link in page.select("article a.term")]
+        assert len(terms) >= 3, chapter
+        assert len(terms) == len(set(terms)), chapter
+
+
 def test_every_chapter_is_in_the_book():
     there = sorted(f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb"))
     assert sorted(CHAPTERS) == there
@@ -363,7 +382,12 @@ def test_a_sick_page_is_seen(browser, serve, tmp_path):
 
 @pytest.mark.parametrize(
     ("query", "target"),
-    [("logsumexp", "notebooks/04_cross_entropy"), ("交叉熵", "book/glossary")],
+    [
+        ("NaN", "notebooks/10_nan"),
+        ("double softmax", "notebooks/04_cross_entropy"),
+        ("logsumexp", "notebooks/04_cross_entropy"),
+        ("交叉熵", "book/glossary"),
+    ],
 )
 def test_the_search_finds_english_and_chinese(browser, home, query, target):
     problems = []
@@ -377,6 +401,69 @@ def test_the_search_finds_english_and_chinese(browser, home, query, target):
     page.close()
     assert any(target in address for address in found), found
     assert problems == []
+
+
+@pytest.fixture
+def chapter(browser, home):
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(f"{home}{CHAPTERS[3]}.html")
+    yield page
+    context.close()
+
+
+def test_the_button_beside_a_cell_copies_its_code(chapter):
+    cell = chapter.locator("div.cell_input").nth(2)
+    code = cell.locator("pre").inner_text()
+    cell.hover()
+    cell.locator("button.copybtn").click()
+    assert chapter.evaluate("navigator.clipboard.readText()").strip() == code.strip()
+
+
+def test_hints_and_solutions_open_by_keyboard(chapter):
+    folds = chapter.locator("section#exercises details")
+    assert folds.count() > 5
+    summary = folds.nth(0).locator("summary")
+    answer = folds.nth(0).locator(":scope > :not(summary)").nth(0)
+    assert not answer.is_visible()
+    summary.focus()
+    for shown in (True, False):
+        chapter.keyboard.press("Enter")
+        assert answer.is_visible() == shown
+
+
+FOCUS = """() => {
+  const style = (element) => {
+    const {outlineStyle, outlineWidth, boxShadow, borderColor, backgroundColor, textDecoration} =
+      getComputedStyle(element);
+    return JSON.stringify(
+      [outlineStyle, outlineWidth, boxShadow, borderColor, backgroundColor, textDecoration]);
+  };
+  const focused = document.activeElement, before = style(focused);
+  focused.blur();
+  const same = before === style(focused) ? focused.outerHTML.slice(0, 120) : "";
+  focused.focus();
+  return same;
+}"""
+
+
+def test_what_the_tab_key_reaches_can_be_seen(chapter):
+    chapter.add_style_tag(content="* {transition: none !important}")
+    for _ in range(60):
+        chapter.keyboard.press("Tab")
+        assert chapter.evaluate(FOCUS) == ""
+
+
+def test_who_asks_for_less_motion_gets_none(browser, home):
+    page = browser.new_page(reduced_motion="reduce")
+    page.goto(f"{home}{CHAPTERS[3]}.html")
+    moving = page.evaluate("""() => [...document.querySelectorAll("*")].filter((element) => {
+      const {transitionDuration, animationName, scrollBehavior} = getComputedStyle(element);
+      return /[1-9]/.test(transitionDuration) || animationName !== "none"
+        || scrollBehavior === "smooth";
+    }).map((element) => element.outerHTML.slice(0, 120))""")
+    page.close()
+    assert moving == []
 
 
 def test_the_button_switches_between_light_and_dark(browser, home):

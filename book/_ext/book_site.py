@@ -143,6 +143,13 @@ def require_alternative_text(app: Sphinx, doctree: nodes.document) -> None:
             logger.warning("an image has no alternative text", location=image, type="alt")
 
 
+def require_docstrings(app: Sphinx, what: str, name: str, obj, skip: bool, options) -> None:
+    """Warn of every public name that the page about the companion would leave out."""
+    public = not name.startswith("_") and getattr(obj, "__module__", "").startswith("companion")
+    if public and not getattr(obj, "__doc__", None):
+        logger.warning("%s.%s is public and undocumented", obj.__module__, name, type="api")
+
+
 # What axe-core finds in the markup of the theme, the bibliography and tables, and its mend.
 REPAIRS = [
     (r'<div id="pst-primary-sidebar"', r'\g<0> role="complementary" aria-label="Book"'),
@@ -161,7 +168,28 @@ def repair_markup(app: Sphinx, error: Exception | None) -> None:
         html = page.read_text(encoding="utf-8")
         for found, mended in REPAIRS:
             html = re.sub(found, mended, html)
-        page.write_text(html, encoding="utf-8")
+        page.write_text(caption_tables(html), encoding="utf-8")
+
+
+HEADING_OR_TABLE = re.compile(
+    r"<h[1-6][^>]*>(?P<heading>.*?)(?:<a class=\"headerlink|</h)|<table[^>]*>(?!\s*<caption)", re.S
+)
+
+
+def caption_tables(html: str) -> str:
+    """Name each table without a caption after its section: some readers go from table to table."""
+    heading, count = "", 0
+
+    def name(found: re.Match) -> str:
+        nonlocal heading, count
+        if found["heading"] is not None:
+            heading, count = re.sub(r"<[^>]*>", "", found["heading"]), 0
+            return found[0]
+        count += 1
+        number = f", table {count}" if count > 1 else ""
+        return f'{found[0]}<caption class="visually-hidden">{heading}{number}</caption>'
+
+    return HEADING_OR_TABLE.sub(name, html)
 
 
 def setup(app: Sphinx) -> dict:
@@ -171,6 +199,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("source-read", list_rooms)
     app.connect("missing-reference", link_types)
     app.connect("doctree-read", require_alternative_text)
+    app.connect("autodoc-skip-member", require_docstrings)
     app.add_transform(FiguresFromOutputs)
     app.add_transform(NotesFromQuotes)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -92,16 +92,22 @@ def _attribute(text: str) -> str:
 
 def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
     """Put the citation at ``<!-- citation -->``, and the link to the PDF at ``<!-- pdf -->``."""
+    pdf = f"[the whole book as a PDF]({app.config.html_baseurl}logits-to-losses.pdf)"
+    source[0] = source[0].replace("<!-- pdf -->", pdf)
+    if "<!-- citation -->" in source[0]:
+        source[0] = source[0].replace("<!-- citation -->", citation(app))
+
+
+def citation(app: Sphinx) -> str:
+    """Return a BibTeX entry made from ``CITATION.cff``."""
     facts = yaml.safe_load(Path(app.srcdir, "CITATION.cff").read_text(encoding="utf-8"))
-    entry = CITATION.format(
+    return CITATION.format(
         title=facts["title"],
         author=facts["authors"][0]["name"],
         year=facts["date-released"][:4],
         version=facts["version"],
         url=app.config.html_theme_options["repository_url"],
     )
-    pdf = f"[the whole book as a PDF]({app.config.html_baseurl}logits-to-losses.pdf)"
-    source[0] = source[0].replace("<!-- citation -->", entry).replace("<!-- pdf -->", pdf)
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
