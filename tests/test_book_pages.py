@@ -429,6 +429,8 @@ def test_every_reference_is_cited_and_every_citation_is_in_the_list():
     cited = {key for keys in re.findall(r"\{cite\}`([^`]+)`", pages) for key in keys.split(",")}
     assert len(listed) == len(set(listed))
     assert set(listed) == cited
+    entries = (BOOK / "references.bib").read_text("utf-8").split("\n@")
+    assert all(re.search(r"^  (url|doi) = \{", entry, flags=re.M) for entry in entries)
 
 
 def test_the_glossary_gives_every_term_in_both_languages():
