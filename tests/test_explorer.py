@@ -49,6 +49,7 @@ def made_target(head: str, answer: which_loss.Answer, labels: torch.Tensor) -> t
     classes = which_loss.HEADS[head].classes
     values = answer.values
     if values.endswith(", −100 at padding"):
+        assert "ignore_index=-100" in answer.loss
         labels, values = labels.where(~padding, -100), values.removesuffix(", −100 at padding")
     if values.startswith("adding up to 1 over the classes"):
         hot = nn.functional.one_hot(labels, eval(classes, dict(SIZES)))
@@ -118,7 +119,7 @@ def test_padding_counts_for_nothing_however_it_is_written():
 
 
 # What the section that a row leads to must speak of, by its labels or by its head.
-SUBJECTS = {"rare": "weight", "wrong": "SCE", "soft": "distribution"}
+SUBJECTS = {"rare": "weight", "wrong": "SCE", "soft": "float target"}
 SUBJECTS |= {"one": "BCEWithLogitsLoss", "two": "cross_entropy"}
 SUBJECTS |= {"classes": "cross_entropy", "pixels": "(N, K, H, W)", "labels": "BCE"}
 SUBJECTS |= {"tokens": "padding|tokens"}
@@ -348,8 +349,20 @@ def test_the_cheapest_threshold_is_the_chapters(threshold, predictions):
 # What a reader does
 
 
-def picture(page, chart: str) -> str:
-    return page.inner_html(f"#{chart}")
+def line(page, chart: str, name: str) -> str:
+    """Where a line of a chart runs: a curve by its name, or the marker."""
+    part = "[data-marker]" if name == "marker" else f"[data-curve={name}]"
+    return page.get_attribute(f"#{chart} {part}", "d")
+
+
+def place(page, chart: str, name: str) -> tuple[str, str]:
+    """Where a dot of a chart lies."""
+    dot = f"#{chart} [data-dot={name}]"
+    return page.get_attribute(dot, "cx"), page.get_attribute(dot, "cy")
+
+
+def drawn_at(frame: explorers.Frame, x: float, y: float) -> tuple[str, str]:
+    return f"{frame.x(x):.1f}", f"{frame.y(y):.1f}"
 
 
 def test_the_chooser_gives_every_answer(explorer):
@@ -388,7 +401,6 @@ def test_the_chooser_answers_to_the_keyboard(explorer):
 
 
 def test_one_logit_moves_by_the_keyboard(explorer):
-    before = picture(explorer, "binary-chart")
     explorer.focus("#binary-logit")
     for _ in range(30):
         explorer.keyboard.press("ArrowRight")
@@ -400,14 +412,17 @@ def test_one_logit_moves_by_the_keyboard(explorer):
         ["17.0000", "1.0000"],
         ["17.0000", "1.0000"],
     ]
-    there = picture(explorer, "binary-chart")
-    assert there != before
+    frame = explorers.LOSSES_OF_ONE
+    assert line(explorer, "binary-chart", "marker") == explorers.marker_path(frame, 17)
+    assert place(explorer, "binary-chart", "bceWithLogits") == drawn_at(frame, 17, 17)
+    curves = {name: line(explorer, "binary-chart", name) for name in explorers.BINARY}
     explorer.check("#binary input[name=label][value='1']")
-    assert picture(explorer, "binary-chart") != there
+    for name, before in curves.items():
+        assert line(explorer, "binary-chart", name) != before, name
 
 
 def test_three_logits_move_by_the_keyboard(explorer):
-    before = picture(explorer, "classes-chart")
+    curves = {name: line(explorer, "classes-chart", name) for name in explorers.CLASSES}
     explorer.focus("#logit-1")
     explorer.keyboard.press("End")
     assert explorer.inner_text("output[for=logit-1]") == "5.0"
@@ -415,21 +430,33 @@ def test_three_logits_move_by_the_keyboard(explorer):
     for name, value in expected.items():
         shown = explorer.text_content(f"#classes [data-value='{name}']")
         assert shown == explorers.shown(value), name
-    assert picture(explorer, "classes-chart") != before
+    frame = explorers.LOSSES_OF_THREE
+    for name, before in curves.items():
+        assert line(explorer, "classes-chart", name) != before, name
+        assert place(explorer, "classes-chart", name) == drawn_at(
+            frame, 0.9, expected[f"{name}.loss"]
+        )
+    explorer.focus("#logit-0")
+    explorer.keyboard.press("ArrowLeft")
+    assert line(explorer, "classes-chart", "marker") == explorers.marker_path(frame, 0.8)
 
 
 def test_the_threshold_moves_by_the_keyboard(threshold):
-    pictures = {name: picture(threshold, name) for name in ("scores-chart", "trade-chart")}
     threshold.focus("#threshold-cut")
     for _ in range(5):
         threshold.keyboard.press("ArrowLeft")
     assert threshold.text_content("#threshold-shown") == "−0.5 (probability 0.3775)"
-    held = explorers.held_out()
-    for name, value in explorers.threshold_values(held, -0.5, 10).items():
+    expected = explorers.threshold_values(explorers.held_out(), -0.5, 10)
+    for name, value in expected.items():
         for text in threshold.locator(f"#threshold [data-value={name}]").all_text_contents():
             assert text == explorers.shown(value), name
-    for name, before in pictures.items():
-        assert picture(threshold, name) != before
+    side = f"{explorers.SCORES.x(-0.5):.1f}"
+    assert line(threshold, "scores-chart", "marker").startswith(f"M{side} ")
+    assert threshold.get_attribute("#called rect", "x") == side
+    cost = drawn_at(explorers.COST, -0.5, expected["cost"])
+    assert place(threshold, "scores-chart", "cost") == cost
+    trade = drawn_at(explorers.TRADE, expected["recall"], expected["precision"])
+    assert place(threshold, "trade-chart", "trade") == trade
     threshold.focus("#threshold-cut")
     threshold.keyboard.press("End")
     assert threshold.text_content("[data-value=precision]") == "NaN"
@@ -437,11 +464,11 @@ def test_the_threshold_moves_by_the_keyboard(threshold):
 
 
 def test_the_price_of_a_miss_moves_the_cost_and_the_buttons(threshold):
-    before = threshold.get_attribute("#scores-chart [data-curve=cost]", "d")
+    before = line(threshold, "scores-chart", "cost")
     threshold.focus("#threshold-miss")
     threshold.keyboard.press("End")
     assert threshold.text_content("#threshold-price") == "30 false alarms"
-    assert threshold.get_attribute("#scores-chart [data-curve=cost]", "d") != before
+    assert line(threshold, "scores-chart", "cost") != before
     ticks = threshold.locator("#scores-chart [data-tick]").all_text_contents()
     assert ticks == ["0", "4", "8"]
     held = explorers.held_out()
@@ -479,10 +506,38 @@ def test_without_javascript_a_figure_or_a_table_stands_there(browser, home, part
     assert "This part needs" not in seen[False]["text"]
     # What is written at build time is what the scripts begin with.
     assert seen[False]["numbers"] == seen[True]["numbers"]
-    assert len(seen[False]["curves"]) == len(seen[True]["curves"])
-    if part != "chooser":
-        assert len(seen[False]["numbers"]) > 10
-        assert all(len(curve) > 3 for curve in seen[False]["curves"])
+    if part == "chooser":
+        return
+    assert len(seen[False]["numbers"]) > 10
+    for static, live in zip(seen[False]["curves"], seen[True]["curves"], strict=True):
+        numbers = [[float(x) for x in re.findall(r"-?[\d.]+", path)] for path in (static, live)]
+        assert numbers[0] == pytest.approx(numbers[1], abs=0.11)
+        assert numbers[0]
+
+
+NAMES = {"byHand": "log(p)", "bceLoss": "BCELoss", "bceWithLogits": "BCEWithLogitsLoss"}
+NAMES |= {"crossEntropy": "CrossEntropyLoss", "twice": "sigmoid twice", "ce": "CE", "bce": "BCE"}
+NAMES |= {"rce": "RCE", "sce": "SCE", "softmaxTwice": "softmax twice"}
+NAMES |= {"sigmoidTwice": "sigmoid twice"}
+
+
+def test_every_number_stands_once_and_in_the_row_of_its_name(site):
+    html = (site / "book/which_loss.html").read_text(encoding="utf-8")
+    page = BeautifulSoup(html, "html.parser")
+    shown = {
+        "binary": explorers.binary_values(2, 0),
+        "classes": explorers.classes_values([0.9, 0.2, 0.8], 0),
+    }
+    for part, values in shown.items():
+        form = page.find(id=part)
+        places = [place["data-value"] for place in form.select("[data-value]")]
+        assert sorted(places) == sorted([*values, *(["prob"] if part == "binary" else [])])
+        for row in form.select("tr:has(.key)"):
+            (key,) = row.select_one(".key path")["class"]
+            assert re.search(rf"(^|\W){re.escape(NAMES[key])}", row.th.text)
+            cells = [cell["data-value"] for cell in row.select("td")]
+            gradients = [name for name in values if name.startswith(f"{key}.gradient")]
+            assert cells == [f"{key}.loss", *gradients]
 
 
 def test_the_table_without_javascript_holds_the_chapters_numbers(site):
@@ -497,6 +552,18 @@ def test_the_table_without_javascript_holds_the_chapters_numbers(site):
 
 def is_cost_table(cell) -> bool:
     return cell.cell_type == "code" and '"cost, held out"' in cell.source
+
+
+@pytest.mark.parametrize("part", set(PARTS) - {"classes"})
+def test_on_paper_the_tables_stand_where_there_is_nothing_to_move(browser, home, part):
+    page = browser.new_page()
+    page.goto(f"{home}book/{PARTS[part]}.html")
+    table = page.locator(f"#{part} .without-script table")
+    assert table.is_hidden()
+    page.emulate_media(media="print")
+    assert table.is_visible()
+    assert page.locator(f"#{part} button").count() == 0 or page.is_hidden(f"#{part} button")
+    page.close()
 
 
 @pytest.mark.parametrize("part", PARTS)

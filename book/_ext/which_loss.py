@@ -231,7 +231,7 @@ def choices() -> str:
 
 def code(text: str) -> str:
     """Write code into a cell; what is too long breaks at a dot, a bracket or a capital."""
-    breaks = "(?<=[a-z])(?=[A-Z])|(?<=[a-z][.(])(?![)])"
+    breaks = "(?<=[a-z])(?=[A-Z])|(?<=[a-z][.])|(?<=Loss[(])(?![)])"
     return f"<code>{re.sub(breaks, '<wbr>', escape(text))}</code>"
 
 

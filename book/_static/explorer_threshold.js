@@ -69,7 +69,8 @@
     svg.querySelector("#called rect").setAttribute("x", side);
     const marker = svg.querySelector("[data-marker]");
     marker.setAttribute("d", marker.getAttribute("d").replace(/M[\d.-]+/, `M${side}`));
-    draw(svg, "cost", all.map((at) => [at.cut, cost(at, miss)]));
+    const drawn = all.filter((_, i) => i % 2 === 0);
+    draw(svg, "cost", drawn.map((at) => [at.cut, cost(at, miss)]));
     dot(svg, "cost", now.cut, cost(now, miss));
     dot(svg, "least", best.cut, cost(best, miss));
     dot(byId("trade-chart"), "trade", now.recall, now.precision);
