@@ -28,6 +28,15 @@ _NAMES = {
 }
 
 
+_LOSSES = (
+    "NllLoss",
+    "NllLoss2D",
+    "NllLossNd",
+    "BinaryCrossEntropy",
+    "BinaryCrossEntropyWithLogits",
+)
+
+
 def softmax_floor(classes: int) -> float:
     """Return the least that cross-entropy can be when softmax has been applied before it.
 
@@ -289,6 +298,26 @@ def _log_mend(call: Call, made: Producer) -> str:
     return "F.cross_entropy(output, target); or F.nll_loss(output.log_softmax(dim=1), target)"
 
 
+def log_for_probability(case: Case) -> Iterator[Finding]:
+    """1 - log p, or 1 - loss, to some power: what a focal loss makes of 1 - p."""
+    if case.loss is None or case.loss.grad_fn is None:
+        return
+    for made in graph.powers(case.loss.grad_fn, case.bridge):
+        loss = made.node is not None and graph.operation(made.node) in _LOSSES
+        if "Rsub" in made.through and (loss or made.kind in ("log_softmax", "log_sigmoid")):
+            what = "a loss" if loss else "a logarithm of probabilities"
+            yield finding(
+                "CUSTOM_LOSS",
+                "suspicion",
+                f"{what} stands where a probability is meant, in a power of 1 minus it",
+                f"the base of the power comes from {made.name}: 1 - p lies between 0 and 1, and "
+                f"this does not{case.here}.",
+                "pt = log_p.exp() (or torch.exp(-loss)), then (1 - pt) ** gamma",
+                "Cross-entropy",
+            )
+            return
+
+
 def logits_for_probs(case: Case) -> Iterator[Finding]:
     """Raw scores where the loss wants probabilities."""
     seen = False
@@ -396,4 +425,10 @@ def _classes_of(case: Case, use: Use) -> int | None:
     return None
 
 
-RULES = (double_activation, bounded_logits, not_log_probs, logits_for_probs)
+RULES = (
+    double_activation,
+    bounded_logits,
+    not_log_probs,
+    log_for_probability,
+    logits_for_probs,
+)

@@ -1,6 +1,8 @@
 """Rules on how the criterion is called: what is passed, in which shape, with which options."""
 
-from collections.abc import Iterator
+import inspect
+import re
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,9 @@ from .codes import finding
 from .report import Finding
 from .targets import holds_classes
 from .trace import Call
+
+_TARGETS = re.compile(r"true|truth|target|label|^gt|^y$|actual", re.IGNORECASE)
+_OUTPUTS = re.compile(r"pred|hat|input|output|logit|score|prob|^out$|^x$", re.IGNORECASE)
 
 
 def call_form(case: Case) -> Iterator[Finding]:
@@ -52,7 +57,41 @@ def call_form(case: Case) -> Iterator[Finding]:
             _swap_evidence(case),
             "criterion(output, target): the prediction comes first",
         )
+    elif _named_the_other_way(case):
+        yield from _other_order(case)
     yield from _not_tensors(case)
+
+
+def _named_the_other_way(case: Case) -> bool:
+    """Whether the criterion calls its first argument the target and its second the output."""
+    names = _parameters(case.criterion)
+    return len(names) > 1 and bool(_TARGETS.search(names[0])) and bool(_OUTPUTS.search(names[1]))
+
+
+def _parameters(criterion: Callable) -> list[str]:
+    try:
+        inside = criterion.forward if isinstance(criterion, nn.Module) else criterion
+        return list(inspect.signature(inside).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def _other_order(case: Case) -> Iterator[Finding]:
+    if any(call.from_output and call.from_target for call in case.calls if not call.derived):
+        return  # whatever the names, it uses each as what it is
+    there = case.sandbox.call(case.criterion, case.target, case.output)[0]
+    if not isinstance(there, Tensor) or not there.numel():
+        return
+    if case.loss is not None and torch.allclose(there.mean(), case.loss.mean(), rtol=1e-3):
+        return
+    said = f"; torch says: {ask.describe(case.error)}" if case.error else ""
+    yield _api(
+        "output and target are passed in the other order than the criterion names them",
+        f"its arguments are {' and '.join(_parameters(case.criterion)[:2])}, "
+        f"and in that order it gives {float(there.mean()):.4f}{case.here}{said}.",
+        "criterion(target, output)",
+        "certain" if case.error else "suspicion",
+    )
 
 
 def _api(what: str, evidence: str, fix: str, level: str = "certain") -> Finding:

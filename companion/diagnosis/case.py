@@ -151,6 +151,17 @@ class Case:
         return None
 
     @functools.cached_property
+    def layout(self) -> tuple[int, int] | None:
+        """The dimension of the classes and their number, for a loss that may have them last."""
+        if not (self.simple and is_index(self.target) and self.output.is_floating_point()):
+            return None
+        shape = self.output.shape
+        last = len(shape) > 2 and shape[:-1] == self.target.shape
+        if self.classes is not None:
+            return None if last else (1, self.classes)
+        return (len(shape) - 1, shape[-1]) if last else None
+
+    @functools.cached_property
     def swapped(self) -> bool:
         """Whether output and target stand in each other's place."""
         # A divergence may be asked for in either direction.

@@ -46,7 +46,7 @@ _KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names.split
 # What a criterion's first real step says about the values it expects.
 _USES = {
     "softmax": "Softmax LogSoftmax Logsumexp",
-    "sigmoid": "Sigmoid LogSigmoid Softplus BinaryCrossEntropyWithLogits",
+    "sigmoid": "Sigmoid LogSigmoid Softplus BinaryCrossEntropyWithLogits SoftMarginLoss",
     "log": "Log Log2 Log10 BinaryCrossEntropy _BinaryLogs",
     "nll": "NllLoss NllLoss2D NllLossNd CtcLoss",
 }
@@ -105,6 +105,8 @@ def saved(node, name: str):
         value = getattr(node, f"_saved_{name}")
     except (AttributeError, RuntimeError):
         return None
+    if isinstance(value, tuple) and len(value) == 1:
+        (value,) = value
     # Dimensions come back as unsigned numbers: -1 reads 2**64 - 1.
     if isinstance(value, int) and value >= 2**63:
         return value - 2**64
@@ -274,6 +276,13 @@ def uses(root, bridge: Bridge) -> Iterator[Use]:
         kind = _USE_OF.get(operation(node))
         if kind and node.next_functions:
             yield Use(kind, node, producer(node.next_functions[0][0], bridge))
+
+
+def powers(root, bridge: Bridge) -> Iterator[Producer]:
+    """Yield what made the bases of the powers between a loss and the copies."""
+    for node in _between(root, bridge):
+        if operation(node) == "Pow" and node.next_functions:
+            yield producer(node.next_functions[0][0], bridge)
 
 
 def _between(root, bridge: Bridge) -> list:

@@ -11,6 +11,7 @@ import torch
 from . import values as ask
 from .case import Case
 from .codes import finding
+from .probes import domain_of, in_domain
 from .report import Finding
 
 _MARKERS = (255, 65535, -1, -100)
@@ -27,7 +28,7 @@ def misheard(case: Case) -> Iterator[Finding]:
         return
     if not case.loss.requires_grad or not case.target.ndim or not case.repeats:
         return
-    for rule in (_type, _fractions, _marker, _dilution):
+    for rule in (_type, _fractions, _marker, _dilution, _range, _few):
         found = rule(case)
         if found is not None:
             yield found
@@ -101,9 +102,9 @@ def _fractions(case: Case) -> Finding | None:
 def _marker(case: Case) -> Finding | None:
     """A number that stands for "no label" must not be read as a label."""
     output, target = case.small
-    if not ask.is_index(target) or case.felt is None or case.felt.shape != case.target.shape:
+    if case.layout is None:
         return None
-    classes = output.shape[1] if case.classes else output.shape[-1]
+    classes = case.layout[1]
     known = torch.unique(target)
     outside = [int(value) for value in known if not 0 <= value < classes]
     if len(outside) != 1 or outside[0] not in _MARKERS or len(known) < 3 or output.ndim < 2:
@@ -142,8 +143,9 @@ def _dilution(case: Case) -> Finding | None:
     if not torch.equal(same, silent):
         return None
     # Twice as many places, none of them new to the loss.
-    dim = -1 if whole else (output.ndim - 2 if not case.classes else output.ndim - 1)
-    dim = 0 if target.ndim == 1 else dim
+    if not whole and case.layout is None:
+        return None
+    dim = -1 if whole or case.layout[0] < output.ndim - 1 else output.ndim - 2
     wider = torch.cat([target, torch.full_like(target, mark)], -1)
     base, thinned = case.ask(output, target), case.ask(torch.cat([output, output], dim), wider)
     if not base or not _alike(thinned, base / 2, 1e-3):
@@ -155,6 +157,55 @@ def _dilution(case: Case) -> Finding | None:
         f"{share:.0%} of the targets are {float(mark):g} and have no gradient; with as many more "
         f"the loss falls from {base:.4f} to {thinned:.4f}.",
         "(loss * mask).sum() / mask.sum()",
+    )
+
+
+def _range(case: Case) -> Finding | None:
+    """Two labels that are not 0 and 1, in a loss that has its floor only with those."""
+    output, target = case.small
+    low, high = ask.span(target)
+    domain = domain_of(case)
+    if target.shape != output.shape or domain not in ("logits", "probs") or (low, high) == (0, 1):
+        return None
+    if not bool(((target == low) | (target == high)).all()) or low == high:
+        return None
+    unit = (target.double() - low) / (high - low)
+    perfect = in_domain(domain, 20 * (2 * unit - 1), case)
+    given, meant = case.ask(perfect, target), case.ask(perfect, unit.to(target.dtype))
+    if None in (given, meant) or abs(meant) > 1e-2 or given > -0.1:
+        return None
+    return finding(
+        "TARGET_RANGE",
+        "certain",
+        "the criterion takes the targets 0 and 1",
+        f"the targets are {low:g} and {high:g}, and outputs that agree with them cost {given:.4f}; "
+        f"with 0 and 1 they cost {meant:.4f}.",
+        f"criterion(output, (target - {low:g}) / {high - low:g})",
+        "Binary cross-entropy",
+    )
+
+
+def _few(case: Case) -> Finding | None:
+    """Each sample of a batch must count."""
+    output, target = case.small
+    if len(output) < 4 or not target.ndim or len(target) != len(output):
+        return None
+    generator = torch.Generator().manual_seed(0)
+    felt: set[int] = set()
+    for _ in range(2):
+        drawn = torch.randn(output.shape, generator=generator).double().to(output.device)
+        slope = case.slope(in_domain(domain_of(case), drawn, case), target)
+        if slope is None:
+            return None
+        felt |= set(slope.reshape(len(slope), -1).any(1).nonzero().flatten().tolist())
+    if len(felt) != 1:
+        return None
+    return finding(
+        "CUSTOM_LOSS",
+        "suspicion",
+        "a single sample of the batch counts",
+        f"at two outputs drawn at random, only number {felt.pop()} of {len(output)} has a slope.",
+        "Add the losses up (total = total + loss), and return after the loop.",
     )
 
 

@@ -49,11 +49,12 @@ def _candidates(case: Case, output: Tensor, target: Tensor):
         yield noise, functional.cross_entropy, functional.cross_entropy
         logs = [point.log_softmax(1) + shift for point, shift in zip(noise, _SHIFTS, strict=True)]
         yield logs, functional.nll_loss, functional.nll_loss
-    elif case.elementwise and target.is_floating_point():
+    elif target.shape == output.shape and target.is_floating_point():
         with_logits = functional.binary_cross_entropy_with_logits
         yield noise, with_logits, with_logits
         squashed = [point.sigmoid() for point in noise]
         yield squashed, functional.binary_cross_entropy, functional.binary_cross_entropy
+        # Other sums are a multinomial likelihood of counts, say.
         sums = target.double().sum(1) if target.ndim == 2 else None
         if sums is not None and bool(((sums - 1).abs() < 1e-2).all()):
             yield noise, functional.cross_entropy, functional.cross_entropy

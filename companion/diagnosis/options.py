@@ -57,8 +57,27 @@ def _class_weight(case: Case, call: Call, weight: Tensor) -> Iterator[Finding]:
         )
         return
     yield from _signs_of(weight, "weight")
-    if not ask.is_index(target) or not (weight > 0).all():
+    if ask.is_index(target) and bool((weight > 0).all()):
+        yield from _favoured(target, weight, "weight")
+
+
+def own_weights(case: Case) -> Iterator[Finding]:
+    """Weights inside a criterion of one's own, seen in the gradient at equal outputs."""
+    if case.layout is None or case.small is None or case.untouched(case.pure):
         return
+    output, target = case.small
+    felt = case.felt_at(case.slope(torch.zeros_like(output), target), target)
+    classes = case.layout[1]
+    weighted = any(call.options.get("weight") is not None for call in case.calls)
+    if felt is None or classes > 64 or weighted:
+        return
+    weight = [felt[target == label].double().mean() for label in range(classes)]
+    yield from _favoured(case.target, torch.stack(weight).nan_to_num(0).cpu(), "gradient")
+
+
+def _favoured(target: Tensor, weight: Tensor, name: str) -> Iterator[Finding]:
+    """A weight for each class that is larger the more samples the class has."""
+    classes = len(weight)
     counted = target[(target >= 0) & (target < classes)]
     if counted.numel() < 8 or classes > 4096:
         return
@@ -67,11 +86,11 @@ def _class_weight(case: Case, call: Call, weight: Tensor) -> Iterator[Finding]:
     if int(seen.sum()) < 2 or float(counts[seen].max() / counts[seen].min()) < 3:
         return
     ratio = weight.double()[seen] / counts[seen]
-    if float(ratio.max() / ratio.min()) < 1.5:
+    if float(ratio.min()) > 0 and float(ratio.max() / ratio.min()) < 1.5:
         most, least = int(counts.argmax()), int(torch.where(seen, counts, counts.max()).argmin())
         yield _weight(
             "the weights grow with the number of samples: the frequent class is favoured twice",
-            f"class {most} has {int(counts[most])} targets here and weight "
+            f"class {most} has {int(counts[most])} targets here and {name} "
             f"{float(weight[most]):.4g}, class {least} has {int(counts[least])} and "
             f"{float(weight[least]):.4g}.",
             "weight = counts.sum() / (len(counts) * counts)",
@@ -287,4 +306,4 @@ def refused(case: Case) -> Iterator[Finding]:
             )
 
 
-RULES = (weights, reduction, refused)
+RULES = (weights, own_weights, reduction, refused)

@@ -103,11 +103,11 @@ def domain_of(case: Case) -> str:
 
 def _marks(case: Case, target: Tensor) -> Tensor | None:
     """Return 1 where the target says yes and 0 elsewhere, in the shape of the output."""
-    if case.classes is not None and case.classes > 1:
-        valid = (target >= 0) & (target < case.classes)
-        if not bool(valid.all()):
-            return None
-        return functional.one_hot(target.long(), case.classes).movedim(-1, 1).double()
+    if case.layout is not None and case.layout[1] > 1:
+        axis, count = case.layout
+        valid = (target >= 0) & (target < count)
+        marks = functional.one_hot(torch.where(valid, target, 0).long(), count)
+        return (marks * valid[..., None]).movedim(-1, axis).double()
     if case.elementwise:
         return target.double()
     return None
@@ -116,9 +116,9 @@ def _marks(case: Case, target: Tensor) -> Tensor | None:
 def in_domain(domain: str, scores: Tensor, case: Case) -> Tensor:
     """Turn scores into what the criterion takes."""
     if domain == "probs":
-        scores = scores.softmax(1) if case.classes is not None else scores.sigmoid()
-    elif domain == "log_probs" and case.classes is not None:
-        scores = scores.log_softmax(1)
+        scores = scores.softmax(case.layout[0]) if case.layout else scores.sigmoid()
+    elif domain == "log_probs" and case.layout:
+        scores = scores.log_softmax(case.layout[0])
     elif domain == "positive":
         scores = functional.softplus(scores)
     return scores.to(case.output.dtype)
@@ -160,6 +160,8 @@ def _direction(case: Case) -> Iterator[Finding]:
     )
     if domain == "unknown" and not free:
         return
+    if case.layout is not None and not _own_column(case, domain, target, marks):
+        return
     # The output stays and the target turns: whatever else the loss looks at is the same in both.
     agreeing = in_domain(domain, (2 * marks - 1) * 2.0, case)
     right, wrong = case.ask(agreeing, target), case.ask(agreeing, _turned(case, target))
@@ -175,8 +177,63 @@ def _direction(case: Case) -> Iterator[Finding]:
             "return -loss (or 1 - score, where the criterion is a score such as Dice)",
         )
         return
+    if (
+        not case.calls
+        and domain == "logits"
+        and abs(right + float(_share(case, agreeing, marks))) < 1e-3
+    ):
+        yield finding(
+            "CUSTOM_LOSS",
+            "note",
+            "the loss is the negative probability of the label, without a logarithm",
+            f"outputs that agree with the target cost {right:.4f}, and never less than -1: like a "
+            "mean absolute error, it hardly teaches what is far off.",
+            "F.cross_entropy(output, target)",
+        )
     if case.elementwise and _one_value_wins(case):
         yield from _one_label(case, domain, target)
+
+
+def _own_column(case: Case, domain: str, target: Tensor, marks: Tensor) -> bool:
+    """Whether label k is about column k: not so where 0 is the background, or labels are levels."""
+    slope = case.slope(in_domain(domain, torch.zeros_like(marks), case), target)
+    if slope is None:
+        return False
+    axis, near = case.layout[0], 1e-3 * float(slope.abs().max())
+    own, known = (slope * marks).sum(axis), marks.sum(axis) > 0
+    others = (
+        slope.masked_fill(marks > 0, torch.inf).amin(axis),
+        slope.masked_fill(marks > 0, -torch.inf).amax(axis),
+    )
+    return bool(((own < others[0] - near) | (own > others[1] + near))[known].all())
+
+
+def _own_column(case: Case, domain: str, target: Tensor, marks: Tensor) -> bool:
+    """Whether label k is about column k: not so where 0 is the background, or labels are levels."""
+    slope = case.slope(in_domain(domain, torch.zeros_like(marks), case), target)
+    if slope is None:
+        return False
+    axis, near = case.layout[0], 1e-3 * float(slope.abs().max())
+    own, known = (slope * marks).sum(axis), marks.sum(axis) > 0
+    others = (
+        slope.masked_fill(marks > 0, torch.inf).amin(axis),
+        slope.masked_fill(marks > 0, -torch.inf).amax(axis),
+    )
+    return bool(((own < others[0] - near) | (own > others[1] + near))[known].all())
+
+
+def _rewarded(fact: str) -> Finding:
+    return finding(
+        "CUSTOM_LOSS",
+        "suspicion",
+        "the more surely wrong an output is, the less it costs",
+        f"{fact}.",
+        "pt = y * p + (1 - y) * (1 - p), the probability of the label that is true",
+    )
+
+
+def _share(case: Case, scores: Tensor, marks: Tensor) -> Tensor:
+    return (scores.double().softmax(1) * marks).sum(1).mean() if scores.ndim > 1 else scores.mean()
 
 
 def _one_label(case: Case, domain: str, target: Tensor) -> Iterator[Finding]:
@@ -184,6 +241,17 @@ def _one_label(case: Case, domain: str, target: Tensor) -> Iterator[Finding]:
     if (pulls := _pulls(case, domain, target)) is None:
         return
     most = [max(pull[label] for pull in pulls) for label in (0, 1)]
+    for label, pull in ((0, pulls[2][0]), (1, pulls[0][1])):
+        if most[label] > 0 and pull < -_CLOSE * max(most):
+            yield finding(
+                "CUSTOM_LOSS",
+                "suspicion",
+                "the more surely wrong an output is, the less it costs",
+                f"where outputs are {2 - 4 * label} and targets {label}, the gradient drives them "
+                f"further away, by {-pull:.4f}.",
+                "pt = y * p + (1 - y) * (1 - p), the probability of the label that is true",
+            )
+            return
     idle = [label for label in (0, 1) if most[label] <= 1e-6 * most[1 - label]]
     if len(idle) != 1 or max(most) <= 0:
         return
@@ -234,8 +302,9 @@ def _pulls(case: Case, domain: str, target: Tensor) -> list[tuple[float, float]]
 
 def _turned(case: Case, target: Tensor) -> Tensor:
     """Return other targets: the next class, or no for yes."""
-    if case.classes is not None:
-        return (target + 1) % case.classes
+    if case.layout is not None:
+        other = (target + 1) % case.layout[1]
+        return torch.where((target >= 0) & (target < case.layout[1]), other, target)
     return (1 - target.double()).to(target.dtype)
 
 
@@ -304,7 +373,7 @@ def _places(case: Case) -> Iterator[Finding]:
         or any(map(case.untouched, case.calls))
     ):
         return
-    if not (case.elementwise or (case.classes or 0) > 1) or not case.loss.requires_grad:
+    if not (case.elementwise or case.layout) or not case.loss.requires_grad:
         return
     output, target = case.small
     if target.numel() < 4 or not _repeats(case):
@@ -320,7 +389,7 @@ def _places(case: Case) -> Iterator[Finding]:
         return
     asked, met = elsewhere[0]
     yield finding(
-        "CLASS_DIM" if case.classes is not None else "CUSTOM_LOSS",
+        "CLASS_DIM" if output.ndim > 2 else "CUSTOM_LOSS",
         "suspicion",
         "the target at one place is compared with the output at another",
         f"for {len(elsewhere)} of {len(moves)} targets that were changed, the gradient changed "
@@ -338,16 +407,16 @@ def _compared_at(case: Case, drawn: Tensor, target: Tensor, place: int) -> tuple
     """Return the place of a target and where its change is felt; None where nowhere or all over."""
     other = target.clone()
     one = other.view(-1)[place] if other.is_contiguous() else None
-    if one is None or (case.classes is None and float(one) not in (0.0, 1.0)):
+    if one is None or (case.layout is None and float(one) not in (0.0, 1.0)):
         return place, None
     other.view(-1)[place] = _turned(case, one)
     before, after = case.slope(drawn, target), case.slope(drawn, other)
     if before is None or after is None:
         return place, None
     moved = (after - before).abs()
-    felt = moved.amax(1).flatten() if case.classes is not None else moved.flatten()
+    felt = moved.amax(case.layout[0]).flatten() if case.layout else moved.flatten()
     most = float(felt.max())
-    if not most > 0 or float(felt[place]) > 1e-6 * most:
+    if not most > 0 or float(felt[place]) > 0.05 * most:
         return place, place if most > 0 else None
     return place, int(felt.argmax())
 

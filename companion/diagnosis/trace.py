@@ -218,12 +218,10 @@ class Recorder(TorchFunctionMode):
 
     def _watch_growth(self, args, result: Tensor) -> None:
         """Notice N outputs, or losses, met by N targets elementwise and making N times N."""
-        pair = [one for one in args if isinstance(one, Tensor)]
-        if len(pair) != 2 or self.trace.grown:
-            return
-        pair.sort(key=lambda one: "output" not in self.sources(one))
-        ours, theirs = pair
-        if "output" not in self.sources(ours) or self.sources(theirs) != {"target"}:
+        given = [one for one in args if isinstance(one, Tensor)]
+        ours = next((one for one in given if "output" in self.sources(one)), None)
+        theirs = next((one for one in given if self.sources(one) == {"target"}), None)
+        if ours is None or theirs is None or self.trace.grown:
             return
         if ours.numel() == theirs.numel() > 1 and result.numel() > ours.numel():
             self.trace.grown = (tuple(ours.shape), tuple(theirs.shape), tuple(result.shape))
