@@ -186,6 +186,42 @@ def bounded_logits(case: Case) -> Iterator[Finding]:
             yield _cosine(case, use)
         if made.kind in ("relu", "soft_relu", "tanh", "batch_norm", "layer_norm", "dropout"):
             yield _bounded(case, use)
+        elif made.limits is not None:
+            yield from _clamped(case, use)
+    for call in case.calls:
+        given = call.input
+        if call.name == "cross_entropy" and isinstance(given, Tensor) and ask.unit_rows(given):
+            classes = given.shape[1]
+            most = 1 / (1 + (classes - 1) * math.exp(-math.sqrt(classes / (classes - 1))))
+            yield finding(
+                "BOUNDED_LOGITS",
+                "suspicion",
+                "the scores of each sample are brought to length 1, and nothing stretches them",
+                f"all {given.numel() // classes} rows have a norm of 1, so no probability exceeds "
+                f"{most:.4f} for {classes} classes{case.here}.",
+                "F.cross_entropy(scale * scores, target), with a scale such as 16",
+                "Logits and probabilities",
+            )
+
+
+def _clamped(case: Case, use: Use) -> Iterator[Finding]:
+    low, high = use.producer.limits
+    if use.kind == "softmax":
+        others = (_classes_of(case, use) or 2) - 1
+        least, most = 0.0, 1 / (1 + others * math.exp(low - high))
+    else:
+        least, most = (1 / (1 + math.exp(-end)) for end in (low, high))
+    if most < 0.99 or least > 0.01:
+        yield finding(
+            "BOUNDED_LOGITS",
+            "suspicion",
+            "the logits are clamped, and logits should be free",
+            f"between {low:g} and {high:g} no probability exceeds {most:.4f}"
+            + (f" or falls below {least:.4f}" if least else "")
+            + f", and where the clamp holds there is no gradient{case.here}.",
+            "Leave the logits as the linear layer gives them.",
+            "Logits and probabilities",
+        )
 
 
 def _cosine(case: Case, use: Use) -> Finding:

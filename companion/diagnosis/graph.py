@@ -5,6 +5,7 @@ values in [0, 1] can be logits. Nothing here runs a backward pass through the us
 gradient that is taken stops at the bias of the last layer.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class Producer:
     scale: float | None = 1.0  # the constant factor on the way; None where it is not one number
     inside: bool = False  # made by the criterion itself
     within: int = 0  # how many of the steps in ``through`` are the criterion's
+    limits: tuple[float, float] | None = None  # of a clamp on the way
 
     @property
     def bounded(self) -> bool:
@@ -138,6 +140,7 @@ def producer(node, bridge: Bridge) -> Producer:
     through: list[str] = []
     scale: float | None = 1.0
     inside, within = True, 0
+    limits = None
     for _ in range(200):
         if node is None:
             return Producer("leaf", None, tuple(through), scale, False, within)
@@ -152,6 +155,12 @@ def producer(node, bridge: Bridge) -> Producer:
                 return Producer("other", node, tuple(through), scale, inside)
             if len(edges) > 1:
                 return _agreed(edges, bridge, node, (*through, name), scale, inside)
+            if name in _CLAMPS and scale == 1.0:
+                ends = saved(node, "min"), saved(node, "max")
+                limits = tuple(
+                    end if isinstance(end, int | float) else other
+                    for end, other in zip(ends, (-math.inf, math.inf), strict=True)
+                )
             through.append(name)
             node = edges[0]
         elif name in ("Add", "Sub", "Rsub", "Mul", "Div") and len(edges) == 1:
@@ -162,12 +171,12 @@ def producer(node, bridge: Bridge) -> Producer:
             through.append(name)
             node = edges[0]
         elif name == "Add" and (bias := _bias_of_sum(edges)) is not None:
-            return Producer("linear", bias, tuple(through), scale, inside, within)
+            return Producer("linear", bias, tuple(through), scale, inside, within, limits)
         else:
             kind = _KIND_OF.get(name, "other")
             if name in ("Exp", "Log") and len(edges) == 1:
                 kind = _undone(name, producer(edges[0], bridge).kind)
-            return Producer(kind, node, tuple(through), scale, inside, within)
+            return Producer(kind, node, tuple(through), scale, inside, within, limits)
     return Producer("other", node, tuple(through), scale, inside)
 
 

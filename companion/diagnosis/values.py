@@ -58,6 +58,15 @@ def sums_to_one(tensor: Tensor, dim: int) -> bool:
     return bool(((values.sum(dim) - 1).abs() <= near * max(1.0, values.shape[dim] ** 0.5)).all())
 
 
+def unit_rows(tensor: Tensor) -> bool:
+    """Whether the values along dimension 1 are vectors of length 1, in four places or more."""
+    if tensor.ndim < 2 or tensor.shape[1] < 2 or not tensor.is_floating_point():
+        return False
+    lengths = rows(tensor).norm(dim=1)
+    near = max(1e-4, 2 * torch.finfo(tensor.dtype).eps)
+    return lengths.numel() > 3 and bool(((lengths - 1).abs() < near).all())
+
+
 def is_log_distribution(tensor: Tensor, dim: int) -> bool:
     """Whether exp of the values adds up to 1 along ``dim``."""
     if tensor.ndim == 0 or not tensor.is_floating_point() or not tensor.numel():
