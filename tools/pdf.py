@@ -10,6 +10,7 @@ their chapter.
 import argparse
 import shutil
 import sys
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
@@ -28,7 +29,7 @@ NO_CHROMIUM = (
     "neither Chromium nor Chrome is installed: `apt-get install chromium` on Debian, "
     "`brew install --cask chromium` on macOS"
 )
-ONLY_ON_SCREEN = ".headerlink, .extra_footer, script, form, dialog, .toctree-wrapper"
+ONLY_ON_SCREEN = ".headerlink, .toctree-wrapper, script, [hidden]"
 IDS = ("id", "for", "aria-labelledby", "aria-describedby")
 PRINTED = """
 @page { size: A4; margin: 18mm 17mm 20mm; }
@@ -67,9 +68,8 @@ def documents(root: Path = ROOT) -> list[str]:
     return [toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])]
 
 
-def article(site: Path, document: str, order: list[str]) -> Tag:
+def article(page: BeautifulSoup, document: str, order: list[str]) -> Tag:
     """What a page says, for paper: everything open, and every address good in the joined book."""
-    page = BeautifulSoup((site / f"{document}.html").read_text(encoding="utf-8"), "html.parser")
     found = page.select_one("article.bd-article")
     for tag in found.select(ONLY_ON_SCREEN):
         tag.decompose()
@@ -134,11 +134,17 @@ def answers_last(found: Tag, page: BeautifulSoup) -> None:
 def joined(site: Path, root: Path = ROOT) -> str:
     """The whole book as one page."""
     order = documents(root)
-    articles = [article(site, document, order) for document in order]
-    first = BeautifulSoup((site / f"{order[0]}.html").read_text(encoding="utf-8"), "html.parser")
-    styles = [
-        urljoin(f"{order[0]}.html", tag["href"]) for tag in first.select("link[rel=stylesheet]")
-    ]
+    pages = {
+        document: BeautifulSoup((site / f"{document}.html").read_text("utf-8"), "html.parser")
+        for document in order
+    }
+    styles = dict.fromkeys(
+        urljoin(f"{document}.html", tag["href"])
+        for document, page in pages.items()
+        for tag in page.select("link[rel=stylesheet]")
+    )
+    articles = [article(page, document, order) for document, page in pages.items()]
+    first = pages[order[0]]
     about = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
     title, _, subtitle = about["title"].partition(": ")
     facts = [subtitle.capitalize(), *(author["name"] for author in about["authors"])]
@@ -165,7 +171,8 @@ def write(site: Path, root: Path = ROOT) -> Path | None:
         browser = start_chromium(playwright)
         if browser is None:
             return None
-        page.write_text(joined(site, root), encoding="utf-8")
+        html = joined(site, root)
+        page.write_text(html, encoding="utf-8")
         try:
             tab = browser.new_page()
             tab.goto(page.as_uri(), wait_until="networkidle")
@@ -182,9 +189,30 @@ def write(site: Path, root: Path = ROOT) -> Path | None:
         finally:
             page.unlink()
             browser.close()
-    with pikepdf.open(book, allow_overwriting_input=True) as printed:
-        printed.save(object_stream_mode=pikepdf.ObjectStreamMode.generate)  # half the size
+    finish(book, html)
     return book
+
+
+def finish(book: Path, html: str) -> None:
+    """Give the bookmarks the titles of their headings, and halve the file.
+
+    Chromium joins the lines of a heading without a space.
+    """
+    headings = BeautifulSoup(html, "html.parser").select("h1, h2, h3, h4, h5, h6")
+    titles = [" ".join(heading.get_text().split()) for heading in headings]
+    whole = {title.replace(" ", ""): title for title in titles}
+    with pikepdf.open(book, allow_overwriting_input=True) as printed:
+        with printed.open_outline() as outline:
+            for entry in walk(outline.root):
+                entry.title = whole.get("".join(entry.title.split()), entry.title)
+        printed.save(object_stream_mode=pikepdf.ObjectStreamMode.generate)
+
+
+def walk(entries: list) -> Iterator:
+    """Each bookmark before those below it."""
+    for entry in entries:
+        yield entry
+        yield from walk(entry.children)
 
 
 def main() -> None:
