@@ -26,16 +26,25 @@ from diagnosis_trial import (
     TRIAL_BUGS,
     TRIAL_RIGHT,
 )
+from diagnosis_trial_4 import FOURTH_BUGS, FOURTH_RIGHT
 
 from companion import losses
 from companion.diagnosis import Report, diagnose
 from companion.diagnosis.codes import CODES
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-ALL_RIGHT = RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT
-TRIALS = TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS
-# It was thought to fail, and torch takes it: one sample without its batch.
-MISSED = {"squeezed_away_batch"}
+ALL_RIGHT = RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT | FOURTH_RIGHT
+TRIALS = TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS | FOURTH_BUGS
+MISSED = {
+    # It was thought to fail, and torch takes it: one sample without its batch.
+    "squeezed_away_batch",
+    # A class may be ignored on purpose, "unlabelled" for one: a note says that it never counts.
+    "real_class_declared_as_padding",
+    # Sums are a choice, and so is a last batch that is smaller: two notes say what follows.
+    "sum_over_unequal_batches",
+    # A property of the data, not of the wiring: a note says that accuracy means little.
+    "lesion_of_three_pixels",
+}
 
 
 def look(wiring: Wiring) -> Report:
@@ -71,7 +80,8 @@ def test_nothing_else_is_certain(name):
 def test_a_bug_of_the_trial_is_found(name):
     report = look(TRIALS[name].build(World()))
     codes = {one.code for one in report.findings if one.level != "note"}
-    assert (TRIALS[name].code in codes) == (name not in MISSED), report
+    accepted = set(TRIALS[name].code.split())
+    assert bool(accepted & codes) == (name not in MISSED), report
     assert not failures(report)
 
 
@@ -112,6 +122,7 @@ def test_the_catalogue_is_large_enough():
     assert (len(TRIAL_BUGS), len(TRIAL_RIGHT)) == (20, 10)
     assert (len(SECOND_BUGS), len(SECOND_RIGHT)) == (20, 10)
     assert (len(THIRD_BUGS), len(THIRD_RIGHT)) == (20, 10)
+    assert (len(FOURTH_BUGS), len(FOURTH_RIGHT)) == (60, 30)
 
 
 BY_CLASS = {

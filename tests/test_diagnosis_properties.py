@@ -16,6 +16,7 @@ from diagnosis_trial import (
     TRIAL_BUGS,
     TRIAL_RIGHT,
 )
+from diagnosis_trial_4 import FOURTH_BUGS, FOURTH_RIGHT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -23,8 +24,8 @@ from torch import Tensor, nn
 from companion.diagnosis import diagnose
 from companion.diagnosis.sandbox import tensors_in
 
-ALL_BUGS = BUGS | TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS
-ALL_RIGHT = RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT
+ALL_BUGS = BUGS | TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS | FOURTH_BUGS
+ALL_RIGHT = RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT | FOURTH_RIGHT
 BUILDS = {name: bug.build for name, bug in ALL_BUGS.items()} | ALL_RIGHT
 CRITERIA = {
     "cross_entropy": F.cross_entropy,
