@@ -12,7 +12,7 @@ from .codes import finding
 from .report import Finding
 from .trace import Call
 
-_RARE = 0.1
+_RARE, _VERY_RARE = 0.1, 0.01
 
 
 def not_distribution(case: Case) -> Iterator[Finding]:
@@ -256,9 +256,9 @@ def imbalance(case: Case) -> Iterator[Finding]:
             "Look at the labels and at how the data were split.",
             "Training",
         )
-    elif len(values) > 1 and together.numel() >= 64 and (case.batches or len(values) == 2):
+    elif len(values) > 1 and together.numel() >= 64:
         share = float(counts.min()) / float(counts.sum())
-        if share < _RARE / len(values) * 2:
+        if share < (_RARE / len(values) * 2 if case.batches else _VERY_RARE * (len(values) == 2)):
             rare = values[counts.argmin()].item()
             yield finding(
                 "IMBALANCE",

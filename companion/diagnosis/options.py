@@ -265,14 +265,14 @@ def refused(case: Case) -> Iterator[Finding]:
         smoothing = call.options.get("label_smoothing", 0.0)
         ignored = call.options.get("ignore_index", -100)
         soft = isinstance(call.target, Tensor) and call.target.is_floating_point()
-        names = ("mean", "sum", "none", *(("batchmean",) if call.name == "kl_div" else ()))
-        if reduction_name not in names:
+        known = ("mean", "sum", "none", "batchmean" if call.name == "kl_div" else "none")
+        if reduction_name not in known:
             yield finding(
                 "API",
                 "certain",
                 "there is no reduction of this name",
                 f"reduction is {reduction_name!r}; {case.facts}.",
-                "reduction=" + " or ".join(repr(name) for name in names),
+                'reduction="mean", "sum" or "none"',
             )
         elif not 0 <= smoothing <= 1:
             yield finding(
