@@ -139,7 +139,7 @@ def _probabilities_by_value(case: Case, call: Call) -> Finding | None:
     if call.contract.takes != "logits" or not isinstance(given, Tensor):
         return None
     made = graph.producer(given.grad_fn, case.bridge)
-    if made.kind not in ("leaf", "other") or made.scale != 1.0:
+    if made.kind not in ("leaf", "other"):
         return None
     dim = ask.class_dim(given)
     if call.contract.over == "classes" and given.ndim:
@@ -156,7 +156,7 @@ def _probabilities_by_value(case: Case, call: Call) -> Finding | None:
                 "probabilities.",
                 "Cross-entropy",
             )
-    elif call.contract.over == "elements" and given.numel():
+    elif call.contract.over == "elements" and given.numel() and made.scale == 1.0:
         low, high = ask.span(given)
         full = given.numel() >= 200 and 0 <= low < 0.1 and 0.9 < high <= 1
         # 1 / (1 + exp(-x)), written by hand
@@ -190,18 +190,23 @@ def bounded_logits(case: Case) -> Iterator[Finding]:
             yield from _clamped(case, use)
     for call in case.calls:
         given = call.input
-        if call.name == "cross_entropy" and isinstance(given, Tensor) and ask.unit_rows(given):
-            classes = given.shape[1]
-            most = 1 / (1 + (classes - 1) * math.exp(-math.sqrt(classes / (classes - 1))))
-            yield finding(
-                "BOUNDED_LOGITS",
-                "suspicion",
-                "the scores of each sample are brought to length 1, and nothing stretches them",
-                f"all {given.numel() // classes} rows have a norm of 1, so no probability exceeds "
-                f"{most:.4f} for {classes} classes{case.here}.",
-                "F.cross_entropy(scale * scores, target), with a scale such as 16",
-                "Logits and probabilities",
-            )
+        if call.name == "cross_entropy" and isinstance(given, Tensor):
+            yield from _one_spread(case, given)
+
+
+def _one_spread(case: Case, given: Tensor) -> Iterator[Finding]:
+    spread = ask.common_spread(given)
+    most = 0.0 if spread is None else 1 / (1 + (given.shape[1] - 1) * math.exp(-spread))
+    if 0 < most < 0.99:
+        yield finding(
+            "BOUNDED_LOGITS",
+            "suspicion",
+            "the scores of every sample are brought to the same spread, and nothing stretches them",
+            f"in all {given.numel() // given.shape[1]} rows a score can exceed the others by at "
+            f"most {spread:.4f}, so no probability exceeds {most:.4f}{case.here}.",
+            "F.cross_entropy(scale * scores, target), with a scale such as 16",
+            "Logits and probabilities",
+        )
 
 
 def _clamped(case: Case, use: Use) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from torch import Tensor
 from . import values as ask
 from .case import Case
 from .codes import finding
-from .probes import fitted
+from .probes import domain_of, fitted, own_column
 from .report import Finding
 
 _CLASSES = "logits, one class: output.argmax(dim=1); output.softmax(dim=1) for probabilities."
@@ -324,6 +324,9 @@ def unpleasant(case: Case) -> Iterator[Finding]:
     if case.elementwise and target.is_floating_point():
         known &= target == target.round()
     if count < 2 or int(known.sum()) < 4 or len(torch.unique(target[known])) < 2:
+        return
+    # A quantity for the class that was chosen, say, says nothing about the others.
+    if case.layout and domain_of(case) == "unknown" and not own_column(case, "unknown", target):
         return
     best = fitted(case)
     told = None if best is None else _try(case, best[0])

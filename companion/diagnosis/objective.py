@@ -88,7 +88,8 @@ def _divergence_target(case: Case, call: Call) -> Iterator[Finding]:
     target, logged = call.target, bool(call.options.get("log_target"))
     if target.shape != call.input.shape:
         return
-    dims = range(target.ndim)
+    dims = [dim for dim in range(target.ndim) if ask.is_log_distribution(call.input, dim)]
+    dims = dims or range(target.ndim)
     low, high = ask.span(target)
     if logged:
         if any(ask.is_log_distribution(target, dim) for dim in dims) or high <= 0:

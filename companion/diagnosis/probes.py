@@ -160,14 +160,19 @@ def _direction(case: Case) -> Iterator[Finding]:
     )
     if domain == "unknown" and not free:
         return
-    if case.layout is not None and not _own_column(case, domain, target, marks):
+    if case.layout is not None and not own_column(case, domain, target):
         return
-    # The output stays and the target turns: whatever else the loss looks at is the same in both.
+    # The output turns, and the target turns: weights of the labels may deceive about one of them.
+    turned = _turned(case, target)
     agreeing = in_domain(domain, (2 * marks - 1) * 2.0, case)
-    right, wrong = case.ask(agreeing, target), case.ask(agreeing, _turned(case, target))
-    if right is None or wrong is None:
+    opposed = in_domain(domain, (2 * _marks(case, turned) - 1) * 2.0, case)
+    pairs = (agreeing, target), (agreeing, turned), (opposed, target)
+    right, wrong, other = (case.ask(*pair) for pair in pairs)
+    if right is None or wrong is None or other is None:
         return
-    if right > wrong + _CLOSE * max(abs(right), abs(wrong), 1e-6):
+    if right > min(wrong, other) + _CLOSE * max(abs(right), abs(wrong), 1e-6):
+        if right <= max(wrong, other):
+            return
         yield finding(
             "CUSTOM_LOSS",
             "suspicion" if domain == "unknown" else "certain",
@@ -194,42 +199,17 @@ def _direction(case: Case) -> Iterator[Finding]:
         yield from _one_label(case, domain, target)
 
 
-def _own_column(case: Case, domain: str, target: Tensor, marks: Tensor) -> bool:
+def own_column(case: Case, domain: str, target: Tensor) -> bool:
     """Whether label k is about column k: not so where 0 is the background, or labels are levels."""
+    marks = _marks(case, target)
     slope = case.slope(in_domain(domain, torch.zeros_like(marks), case), target)
     if slope is None:
         return False
     axis, near = case.layout[0], 1e-3 * float(slope.abs().max())
-    own, known = (slope * marks).sum(axis), marks.sum(axis) > 0
-    others = (
-        slope.masked_fill(marks > 0, torch.inf).amin(axis),
-        slope.masked_fill(marks > 0, -torch.inf).amax(axis),
-    )
-    return bool(((own < others[0] - near) | (own > others[1] + near))[known].all())
-
-
-def _own_column(case: Case, domain: str, target: Tensor, marks: Tensor) -> bool:
-    """Whether label k is about column k: not so where 0 is the background, or labels are levels."""
-    slope = case.slope(in_domain(domain, torch.zeros_like(marks), case), target)
-    if slope is None:
-        return False
-    axis, near = case.layout[0], 1e-3 * float(slope.abs().max())
-    own, known = (slope * marks).sum(axis), marks.sum(axis) > 0
-    others = (
-        slope.masked_fill(marks > 0, torch.inf).amin(axis),
-        slope.masked_fill(marks > 0, -torch.inf).amax(axis),
-    )
-    return bool(((own < others[0] - near) | (own > others[1] + near))[known].all())
-
-
-def _rewarded(fact: str) -> Finding:
-    return finding(
-        "CUSTOM_LOSS",
-        "suspicion",
-        "the more surely wrong an output is, the less it costs",
-        f"{fact}.",
-        "pt = y * p + (1 - y) * (1 - p), the probability of the label that is true",
-    )
+    known, own = marks.sum(axis) > 0, (slope * marks).sum(axis)
+    least = slope.masked_fill(marks > 0, torch.inf).amin(axis) - near
+    most = slope.masked_fill(marks > 0, -torch.inf).amax(axis) + near
+    return bool((own < least)[known].all()) or bool((own > most)[known].all())
 
 
 def _share(case: Case, scores: Tensor, marks: Tensor) -> Tensor:

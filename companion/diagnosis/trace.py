@@ -204,9 +204,9 @@ class Recorder(TorchFunctionMode):
         if not sources:
             return
         for tensor in tensors_in(result):
+            self.trace.reads_target |= "target" in sources
             if "output" in sources:
                 self.trace.steps.append(tensor)
-            self.trace.reads_target |= "target" in sources
             if id(tensor) not in self._sources:
                 self._sources[id(tensor)] = (tensor, sources)
             elif self._sources[id(tensor)][1] != sources:
@@ -220,8 +220,12 @@ class Recorder(TorchFunctionMode):
         """Notice N outputs, or losses, met by N targets elementwise and making N times N."""
         given = [one for one in args if isinstance(one, Tensor)]
         ours = next((one for one in given if "output" in self.sources(one)), None)
-        theirs = next((one for one in given if self.sources(one) == {"target"}), None)
-        if ours is None or theirs is None or self.trace.grown:
+        if ours is None or self.trace.grown:
+            return
+        # Losses of N samples may meet weights of N samples that come from elsewhere.
+        kinds = [{"target"}, set()] if "target" in self.sources(ours) else [{"target"}]
+        theirs = next((one for one in given if self.sources(one) in kinds), None)
+        if theirs is None:
             return
         if ours.numel() == theirs.numel() > 1 and result.numel() > ours.numel():
             self.trace.grown = (tuple(ours.shape), tuple(theirs.shape), tuple(result.shape))

@@ -58,13 +58,26 @@ def sums_to_one(tensor: Tensor, dim: int) -> bool:
     return bool(((values.sum(dim) - 1).abs() <= near * max(1.0, values.shape[dim] ** 0.5)).all())
 
 
-def unit_rows(tensor: Tensor) -> bool:
-    """Whether the values along dimension 1 are vectors of length 1, in four places or more."""
-    if tensor.ndim < 2 or tensor.shape[1] < 2 or not tensor.is_floating_point():
-        return False
-    lengths = rows(tensor).norm(dim=1)
-    near = max(1e-4, 2 * torch.finfo(tensor.dtype).eps)
-    return lengths.numel() > 3 and bool(((lengths - 1).abs() < near).all())
+def common_spread(tensor: Tensor) -> float | None:
+    """Return how far one value can exceed the others in a row, where all rows are scaled alike.
+
+    They are where their length, their length about the mean or their range is the same in at least
+    four places.
+    """
+    if tensor.ndim < 2 or tensor.shape[1] < 3 or not tensor.is_floating_point():
+        return None
+    values = rows(tensor)
+    count, middle = values.shape[1], values.mean(1, keepdim=True)
+    stretch = (count / (count - 1)) ** 0.5
+    for size, factor in (
+        (values.norm(dim=1), stretch),
+        ((values - middle).norm(dim=1), stretch),
+        (values.amax(1) - values.amin(1), 1.0),
+    ):
+        near = max(1e-4, 2 * torch.finfo(tensor.dtype).eps) * float(size.mean())
+        if size.numel() > 3 and bool(((size - size.mean()).abs() < near).all()):
+            return factor * float(size.mean())
+    return None
 
 
 def is_log_distribution(tensor: Tensor, dim: int) -> bool:
