@@ -18,6 +18,7 @@ from diagnosis_cases import (
     sigmoid_focal,
     soft_dice,
 )
+from diagnosis_own_losses import OWN_BUGS, OWN_RIGHT
 from diagnosis_trial import (
     SECOND_BUGS,
     SECOND_RIGHT,
@@ -33,8 +34,8 @@ from companion.diagnosis import Report, diagnose
 from companion.diagnosis.codes import CODES
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-ALL_RIGHT = RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT | FOURTH_RIGHT
-TRIALS = TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS | FOURTH_BUGS
+ALL_RIGHT = RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT | FOURTH_RIGHT | OWN_RIGHT
+TRIALS = TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS | FOURTH_BUGS | OWN_BUGS
 MISSED = {
     # It was thought to fail, and torch takes it: one sample without its batch.
     "squeezed_away_batch",

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diagnosis_cases import BUGS, RIGHT, World
+from diagnosis_own_losses import OWN_BUGS, OWN_RIGHT
 from diagnosis_trial import (
     SECOND_BUGS,
     SECOND_RIGHT,
@@ -24,8 +25,8 @@ from torch import Tensor, nn
 from companion.diagnosis import diagnose
 from companion.diagnosis.sandbox import tensors_in
 
-ALL_BUGS = BUGS | TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS | FOURTH_BUGS
-ALL_RIGHT = RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT | FOURTH_RIGHT
+ALL_BUGS = BUGS | TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS | FOURTH_BUGS | OWN_BUGS
+ALL_RIGHT = RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT | FOURTH_RIGHT | OWN_RIGHT
 BUILDS = {name: bug.build for name, bug in ALL_BUGS.items()} | ALL_RIGHT
 CRITERIA = {
     "cross_entropy": F.cross_entropy,
