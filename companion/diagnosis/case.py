@@ -158,7 +158,7 @@ class Case:
         shape = self.output.shape
         last = len(shape) > 2 and shape[:-1] == self.target.shape
         if self.classes is not None:
-            return None if last else (1, self.classes)
+            return None if last and self.pure is None else (1, self.classes)
         return (len(shape) - 1, shape[-1]) if last else None
 
     @functools.cached_property

@@ -83,8 +83,12 @@ def _fractions(case: Case) -> Finding | None:
         return None
     top = target.amax(1, keepdim=True)
     mixed = ((target > 0).sum(1, keepdim=True) == 2) & (top < 1)
-    # One share for all is how batches are mixed; votes and pseudo-labels differ from row to row.
+    # One share for all is how batches are mixed; pseudo-labels differ from row to row, and the
+    # votes of up to five people are fifths and the like, whose majority may be all that is wanted.
     if not bool(mixed.any()) or float(top[mixed].max() - top[mixed].min()) > 1e-2:
+        return None
+    share = float(top[mixed][0])
+    if any(abs(share * people - round(share * people)) < 1e-2 for people in (2, 3, 4, 5)):
         return None
     hard = torch.zeros_like(target).scatter(1, target.argmax(1, keepdim=True), 1)
     if not _alike(base, case.ask(output, hard)):
@@ -94,7 +98,7 @@ def _fractions(case: Case) -> Finding | None:
         "suspicion",
         "of two mixed labels the loss hears only the larger",
         f"{int(mixed.sum())} of {mixed.numel()} targets hold two classes, with a share of "
-        f"{float(top[mixed][0]):.4g} for one; all given to that one, the loss stays at {base:.4f}.",
+        f"{share:.4g} for one; all given to that one, the loss stays at {base:.4f}.",
         "F.cross_entropy(output, target), which takes shares, without argmax on the target",
     )
 

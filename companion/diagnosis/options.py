@@ -145,7 +145,7 @@ def _counts(call: Call, weight: Tensor) -> tuple[Tensor, Tensor] | None:
         return None
     if weight.numel() == 1:
         values = values.reshape(-1, 1)
-    elif values.ndim != 2 or weight.shape != values.shape[1:] or len(values) < 16:
+    elif values.ndim != 2 or weight.shape != values.shape[1:] or len(values) < 32:
         return None
     return values.sum(0), (1 - values).sum(0)
 
@@ -159,8 +159,7 @@ def _meant_for_positives(call: Call, weight: Tensor) -> Iterator[Finding]:
     ratio = negatives / positives.clamp(min=1)
     off = (weight.detach().double().flatten() / ratio - 1).abs()
     # Weights that merely grow for rare labels are somebody's choice; this is the very ratio.
-    near = 0.1 if weight.numel() == 1 else 0.01
-    if bool((positives > 0).all()) and float(ratio.max()) > 1.5 and bool((off < near).all()):
+    if bool((positives > 0).all()) and float(ratio.max()) > 1.5 and bool((off < 0.01).all()):
         yield _weight(
             "weight holds negatives / positives, and it scales positives and negatives alike",
             f"{float(positives[0]):g} positives and {float(negatives[0]):g} negatives, and weight "
@@ -281,6 +280,14 @@ def refused(case: Case) -> Iterator[Finding]:
                 "label_smoothing is a share between 0 and 1",
                 f"label_smoothing is {smoothing:g}.",
                 "label_smoothing=0.1 for a tenth",
+            )
+        elif isinstance(call.options.get("weight"), int | float):
+            yield finding(
+                "API",
+                "certain",
+                f"the third argument of {call.name} is weight, a tensor, and it gets a number",
+                f"weight is {call.options['weight']:g}; {case.facts}.",
+                "label_smoothing=0.1, or what else is meant, by its name",
             )
         elif soft and ignored >= 0 and call.contract.target == "classes":
             yield finding(

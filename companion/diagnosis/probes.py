@@ -170,9 +170,7 @@ def _direction(case: Case) -> Iterator[Finding]:
     right, wrong, other = (case.ask(*pair) for pair in pairs)
     if right is None or wrong is None or other is None:
         return
-    if right > min(wrong, other) + _CLOSE * max(abs(right), abs(wrong), 1e-6):
-        if right <= max(wrong, other):
-            return
+    if right > max(wrong, other) + _CLOSE * max(abs(right), abs(wrong), 1e-6):
         yield finding(
             "CUSTOM_LOSS",
             "suspicion" if domain == "unknown" else "certain",
