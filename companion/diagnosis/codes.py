@@ -88,8 +88,8 @@ output, target = head(features).squeeze(1), labels""",
         chapter="Binary cross-entropy",
     ),
     "BOUNDED_LOGITS": Code(
-        meaning="The model ends in a ReLU, tanh, a norm or dropout, so its logits cannot take "
-        "every value.",
+        meaning="The model ends in a ReLU, tanh, a clamp, a norm or dropout, so its logits cannot "
+        "take every value.",
         shows="After ReLU no probability is below one half; after tanh the loss has a floor; "
         "after dropout the label's own score is erased now and then.",
         example="""\
@@ -160,7 +160,8 @@ output, target = head(features).squeeze(1), labels""",
     ),
     "TARGET_DTYPE": Code(
         meaning="Integers where the loss takes floats, or the reverse.",
-        shows="An error that names Long, Float, Int or Double.",
+        shows="An error that names Long, Float, Int or Double; or nothing, where bytes have no "
+        "minus and integers no fractions.",
         example="""\
 criterion = nn.BCEWithLogitsLoss()
 output, target = head(features).squeeze(1), labels.long()""",
@@ -196,7 +197,7 @@ output, target = head(features).sigmoid().squeeze(1), labels""",
         chapter="Binary cross-entropy",
     ),
     "WEIGHT": Code(
-        meaning="Class weights of the wrong size, dtype or sign, or upside down.",
+        meaning="Class weights of the wrong size, dtype or sign, upside down, or in another's place.",
         shows="An error; or the frequent class is favoured still more.",
         example="""\
 criterion = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0]))
@@ -244,7 +245,8 @@ output, target = 100 * head(features).squeeze(1), labels""",
     ),
     "IGNORE_INDEX": Code(
         meaning="A label that marks padding is not declared, or everything is skipped.",
-        shows="An error that names −1 or 255; or a loss that is NaN for some batches.",
+        shows="An error that names −1 or 255; a loss that is NaN for some batches; or nothing, "
+        "where padding is learned like any other class.",
         example="""\
 criterion = nn.CrossEntropyLoss()
 output, target = model(features), torch.tensor([0, 1, 2, -1] * 3)""",
@@ -254,8 +256,9 @@ output, target = model(features), torch.tensor([0, 1, 2, -1] * 3)""",
         chapter="Cross-entropy",
     ),
     "REDUCTION": Code(
-        meaning="The losses of a batch are divided twice, summed, or not reduced at all.",
-        shows="The right learning rate changes with the size of the batch.",
+        meaning="The losses of a batch are divided twice, summed, or not reduced at all; or what "
+        "is masked counts in the mean.",
+        shows="The right learning rate changes with the size of the batch, or with its padding.",
         example="""\
 criterion = lambda output, target: F.cross_entropy(output, target) / len(target)
 output, target = model(features), classes""",
@@ -266,7 +269,8 @@ output, target = model(features), classes""",
     ),
     "CUSTOM_LOSS": Code(
         meaning="A loss of one's own does not reward what it should: its sign is turned, it "
-        "ignores which target belongs to which output, or it averages too early.",
+        "ignores which target belongs to which output or what one of the labels says, or it "
+        "averages too early.",
         shows="The loss falls and the accuracy falls with it; or hard samples get no more weight "
         "than easy ones.",
         example="""\

@@ -332,8 +332,12 @@ def unpleasant(case: Case) -> Iterator[Finding]:
     told = None if best is None else _try(case, best[0])
     if told is None or told.shape != target.shape or not torch.equal(told, told.round()):
         return
-    if target.ndim > 1 and any(
-        float((told == target.roll(step, 1)).double().mean()) > 0.5 for step in (-2, -1, 1, 2)
+    if (
+        case.layout
+        and target.ndim > 1
+        and any(
+            float((told == target.roll(step, 1)).double().mean()) > 0.5 for step in (-2, -1, 1, 2)
+        )
     ):
         return  # each token from those before it
     labels, agreed = target[known], (told == target)[known].double()

@@ -60,7 +60,7 @@ def diagnose(
 ) -> Report:
     """Look for mistakes in how a loss is wired, and say how each is known.
 
-    Nothing is changed and nothing printed: the criterion is called on copies (some dozens of times
+    Nothing is changed and nothing printed: the criterion is called on copies (up to 120 times
     where it is not one of torch's own), and model, buffers, gradients, random state and arguments
     are afterwards what they were. What the criterion raises is a finding. A criterion that does
     not come back is interrupted after five seconds where Python can do so (in the main thread, on
