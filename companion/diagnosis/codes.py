@@ -197,7 +197,7 @@ output, target = head(features).sigmoid().squeeze(1), labels""",
         chapter="Binary cross-entropy",
     ),
     "WEIGHT": Code(
-        meaning="Class weights of the wrong size, dtype or sign, upside down, or in another's place.",
+        meaning="Weights of the wrong size, dtype or sign, upside down, or in another's place.",
         shows="An error; or the frequent class is favoured still more.",
         example="""\
 criterion = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0]))

@@ -44,7 +44,7 @@ def _alike(first: float | None, second: float | None, near: float = 1e-6) -> boo
 def _type(case: Case) -> Finding | None:
     """Whole numbers must count the same in every type that can hold them."""
     output, target = case.small
-    if not ask.is_index(target):
+    if not ask.is_index(target) or not torch.equal(target.to(output.dtype).long(), target.long()):
         return None
     base = case.ask(output, target)
     as_float, as_long = case.ask(output, target.to(output.dtype)), case.ask(output, target.long())
