@@ -28,14 +28,17 @@ from diagnosis_trial import (
     TRIAL_RIGHT,
 )
 from diagnosis_trial_4 import FOURTH_BUGS, FOURTH_RIGHT
+from diagnosis_trial_5 import SEALED_BUGS, SEALED_RIGHT
 
 from companion import losses
 from companion.diagnosis import Report, diagnose
 from companion.diagnosis.codes import CODES
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-ALL_RIGHT = RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT | FOURTH_RIGHT | OWN_RIGHT
-TRIALS = TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS | FOURTH_BUGS | OWN_BUGS
+ALL_RIGHT = (
+    RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT | FOURTH_RIGHT | SEALED_RIGHT | OWN_RIGHT
+)
+TRIALS = TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS | FOURTH_BUGS | SEALED_BUGS | OWN_BUGS
 MISSED = {
     # It was thought to fail, and torch takes it: one sample without its batch.
     "squeezed_away_batch",
@@ -124,6 +127,7 @@ def test_the_catalogue_is_large_enough():
     assert (len(SECOND_BUGS), len(SECOND_RIGHT)) == (20, 10)
     assert (len(THIRD_BUGS), len(THIRD_RIGHT)) == (20, 10)
     assert (len(FOURTH_BUGS), len(FOURTH_RIGHT)) == (60, 30)
+    assert (len(SEALED_BUGS), len(SEALED_RIGHT)) == (40, 20)
 
 
 BY_CLASS = {

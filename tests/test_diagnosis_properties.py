@@ -18,6 +18,7 @@ from diagnosis_trial import (
     TRIAL_RIGHT,
 )
 from diagnosis_trial_4 import FOURTH_BUGS, FOURTH_RIGHT
+from diagnosis_trial_5 import SEALED_BUGS, SEALED_RIGHT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -25,8 +26,10 @@ from torch import Tensor, nn
 from companion.diagnosis import diagnose
 from companion.diagnosis.sandbox import tensors_in
 
-ALL_BUGS = BUGS | TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS | FOURTH_BUGS | OWN_BUGS
-ALL_RIGHT = RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT | FOURTH_RIGHT | OWN_RIGHT
+ALL_BUGS = BUGS | TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS | FOURTH_BUGS | SEALED_BUGS | OWN_BUGS
+ALL_RIGHT = (
+    RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT | FOURTH_RIGHT | SEALED_RIGHT | OWN_RIGHT
+)
 BUILDS = {name: bug.build for name, bug in ALL_BUGS.items()} | ALL_RIGHT
 CRITERIA = {
     "cross_entropy": F.cross_entropy,

@@ -76,6 +76,33 @@ def wrong_dim(case: Case) -> Iterator[Finding]:
         if found is not None:
             yield _wrong_dim(case, found[0], found[1], 1, f"the softmax before {call.name}")
             return
+        found = _before_reshaping(given, made)
+        if found is not None:
+            dim, home, result = found
+            yield _wrong_dim(case, "certain", dim, home, "the softmax of the model", result)
+            return
+
+
+def _before_reshaping(given: Tensor, made: Producer) -> tuple[int, int, Tensor] | None:
+    """Return (its dimension, the classes' dimension, its result) of a softmax over another one.
+
+    The rows that the loss gets were cut from that result, and hold what lay along one dimension of
+    it: there the classes are.
+    """
+    if made.kind not in ("softmax", "log_softmax") or made.node is None or given.ndim != 2:
+        return None
+    result, dim = graph.saved(made.node, "result"), graph.saved(made.node, "dim")
+    if not isinstance(result, Tensor) or result.ndim < 3 or result.numel() != given.numel():
+        return None
+    homes = [
+        home
+        for home in range(result.ndim)
+        if result.shape[home] == given.shape[1]
+        and torch.equal(result.movedim(home, -1).reshape(given.shape), given.detach())
+    ]
+    return (
+        (dim % result.ndim, homes[0], result) if homes and dim % result.ndim not in homes else None
+    )
 
 
 def _expected_dim(case: Case) -> int | None:
@@ -116,14 +143,17 @@ def _normalised_elsewhere(values: Tensor, made: Producer, expected: int) -> tupl
     return None
 
 
-def _wrong_dim(case: Case, level: str, dim: int, expected: int, who: str) -> Finding:
+def _wrong_dim(
+    case: Case, level: str, dim: int, expected: int, who: str, scores: Tensor | None = None
+) -> Finding:
     where = "the batch" if dim == 0 else f"dimension {dim}"
+    seen = ask.shape(case.output if scores is None else scores)
     return finding(
         "WRONG_DIM",
         level,
         f"softmax is taken over {where} instead of the classes",
-        f"{who} adds up to 1 along dimension {dim} of {ask.shape(case.output)}; the classes are "
-        f"in dimension {expected}.",
+        f"{who} adds up to 1 along dimension {dim} of {seen}; the classes are in dimension "
+        f"{expected}.",
         f"softmax(dim={expected}), or logits and a loss that applies it: "
         "F.cross_entropy(logits, target)",
         "Cross-entropy",
