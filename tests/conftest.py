@@ -1,6 +1,7 @@
 """Fixtures that the tests of the companion share."""
 
 import inspect
+import os
 from types import ModuleType
 from typing import NamedTuple
 
@@ -11,6 +12,10 @@ from torch import Tensor
 
 import companion.losses
 from tests.browsing import browser, home, serve, site  # noqa: F401, fixtures
+
+# Threads of workers that share the cores wait for one another, and take ten times as long.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)
 
 # The same examples in every run, and no time limit on a busy machine.
 settings.register_profile("book", derandomize=True, deadline=None, max_examples=60)

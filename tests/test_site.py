@@ -294,7 +294,8 @@ def inspect(page, address: str, problems: list[str], budget: int = BUDGETS["othe
     responses = []
     page.on("response", lambda response: responses.append(response))
     page.emulate_media(color_scheme="light")
-    page.goto(address, wait_until="networkidle")
+    page.goto(address)
+    page.wait_for_load_state("networkidle")
     weight = sum(len(gzip.compress(response.body())) for response in responses)
     if weight > budget:
         problems.append(f"too heavy: {weight} bytes of at most {budget}")

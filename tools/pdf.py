@@ -175,7 +175,8 @@ def write(site: Path, root: Path = ROOT) -> Path | None:
         page.write_text(html, encoding="utf-8")
         try:
             tab = browser.new_page()
-            tab.goto(page.as_uri(), wait_until="networkidle")
+            tab.goto(page.as_uri())
+            tab.evaluate("document.fonts.ready")
             tab.pdf(
                 path=book,
                 outline=True,

@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 ICON_SCRIPT = "fontawesome.js"
 ICON_CLASS = re.compile(r"\bfa-([a-z][a-z0-9-]*)")
 NAMED = re.compile(r"([^{}]*\.fa-[^{}]*:before)\{[^}]*\}")
-GLYPH = re.compile(r"""["'](?:\\([0-9a-f]{4})|([\ue000-\uf8ff]))["']""")
+GLYPH = re.compile(r"""["'](?:\\([0-9a-f]{2,5})|([\ue000-\uf8ff]))["']""")
 
 
 def lighten(app: Sphinx, error: Exception | None) -> None:
