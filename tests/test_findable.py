@@ -5,12 +5,13 @@ import json
 import xml.etree.ElementTree as ElementTree
 from urllib.parse import parse_qs, urlsplit
 
+import findable
 import pytest
+import verified
 import yaml
 from bs4 import BeautifulSoup
 from PIL import Image
 
-from book._ext import findable, verified
 from tests.browsing import ROOT
 from tests.test_site import DOCUMENTS
 from tools.notebooks import repository

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
+import book_site
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
@@ -96,6 +97,16 @@ def test_the_build_fails_where_a_reader_would_miss_something(tmp_path):
     assert "stderr was found in the cell outputs of cell 4" in printed
     assert "'missing.md'" in printed
     assert r"not a formula: \sofmax(z)" in printed
+
+
+def test_a_public_name_without_a_docstring_is_a_warning(monkeypatch):
+    said = []
+    monkeypatch.setattr(book_site.logger, "warning", lambda text, *a, **_: said.append(text % a))
+    bare, told = (type(name, (), {"__module__": "companion.heads"}) for name in ("Bare", "Told"))
+    told.__doc__ = "A head."
+    for name, thing in {"Bare": bare, "Told": told, "_Bare": bare, "path": Path}.items():
+        book_site.require_docstrings(None, "module", name, thing, True, {})
+    assert said == ["companion.heads.Bare is public and undocumented"]
 
 
 # What the pages name
