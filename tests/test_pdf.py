@@ -32,6 +32,7 @@ def test_it_holds_every_page_in_order(book):
     html, _ = book
     articles = [tag["id"] for tag in html.select("article[id]")]
     assert articles == [pdf.anchor(document) for document in DOCUMENTS]
+    assert "Classification losses in PyTorch" in html.select_one(".title-page").text
 
 
 def test_every_link_and_image_of_the_joined_page_leads_somewhere(book, site):

@@ -147,7 +147,7 @@ def joined(site: Path, root: Path = ROOT) -> str:
     first = pages[order[0]]
     about = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
     title, _, subtitle = about["title"].partition(": ")
-    facts = [subtitle.capitalize(), *(author["name"] for author in about["authors"])]
+    facts = [subtitle[:1].upper() + subtitle[1:], *(author["name"] for author in about["authors"])]
     facts += [tag.get_text() for tag in first.select(".extra_footer p:not(:has(a))")]
     entries = [
         f'<li><a href="#{part["id"]}">{escape(part.h1.get_text())}</a></li>'
