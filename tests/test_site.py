@@ -229,6 +229,13 @@ def test_every_chapter_leads_to_the_glossary(site):
         assert len(terms) == len(set(terms)), chapter
 
 
+def test_every_code_of_diagnose_leads_to_its_chapter(site):
+    html = (site / "book/diagnosis_codes.html").read_text(encoding="utf-8")
+    lines = [p for p in BeautifulSoup(html, "html.parser").select("p") if "To read: " in p.text]
+    assert len(lines) >= 22
+    assert all(line.a["href"].startswith("../notebooks/") for line in lines)
+
+
 def test_every_chapter_is_in_the_book():
     there = sorted(f"notebooks/{path.stem}" for path in (ROOT / "notebooks").glob("*.ipynb"))
     assert sorted(CHAPTERS) == there

@@ -130,6 +130,19 @@ def list_rooms(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = source[0].replace("<!-- rooms -->", "\n".join(map(ROOM.format, rooms)))
 
 
+def link_chapters(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Make links of the chapters that ``diagnose`` sends people to: it knows them by name alone."""
+    names = [Path(document).name for document in app.env.found_docs]
+    chapters = {name[3:]: name for name in names if name[:2].isdigit()}
+
+    def link(found: re.Match) -> str:
+        name = chapters[re.sub(r"\W", "_", found[1].lower())]
+        return f"To read: [{found[1]}](../notebooks/{name}.ipynb)."
+
+    if docname == "book/diagnosis_codes":
+        source[0] = re.sub(r"^To read: (.*)\.$", link, source[0], flags=re.M)
+
+
 def link_types(app: Sphinx, env, node: nodes.Element, content: nodes.Node):
     """Link a type in a signature to its documentation."""
     address = LINKS.get(node.get("reftarget"))
@@ -197,6 +210,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("config-inited", complete_theme_options)
     app.connect("build-finished", repair_markup)
     app.connect("source-read", list_rooms)
+    app.connect("source-read", link_chapters)
     app.connect("missing-reference", link_types)
     app.connect("doctree-read", require_alternative_text)
     app.connect("autodoc-skip-member", require_docstrings)
