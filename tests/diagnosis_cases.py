@@ -123,6 +123,28 @@ def noted(code: str):
     return register
 
 
+class Trial:
+    """Wirings of one origin: bugs by name, with the codes that may name them, and right ones."""
+
+    def __init__(self):
+        self.bugs: dict[str, Bug] = {}
+        self.rights: dict[str, Callable[[World], Wiring]] = {}
+
+    def bug(self, *codes: str):
+        """Register a wrong wiring, whatever the level at which it is found."""
+
+        def register(build):
+            self.bugs[build.__name__] = Bug(" ".join(codes), "any", build)
+            return build
+
+        return register
+
+    def right(self, build):
+        """Register a right wiring."""
+        self.rights[build.__name__] = build
+        return build
+
+
 def one_hot(target: Tensor, k: int, dtype=torch.float32) -> Tensor:
     return F.one_hot(target, k).to(dtype)
 

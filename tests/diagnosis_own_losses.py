@@ -7,37 +7,23 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from diagnosis_cases import Bug, Wiring, World, one_hot
+from diagnosis_cases import Trial, Wiring, World, one_hot
 from torch import nn
 
-OWN_BUGS: dict[str, Bug] = {}
-OWN_RIGHT: dict = {}
+OWN = Trial()
 
 
-def bug(codes: str):
-    def register(build):
-        OWN_BUGS[build.__name__] = Bug(codes, "any", build)
-        return build
-
-    return register
-
-
-def right(build):
-    OWN_RIGHT[build.__name__] = build
-    return build
-
-
-@bug("BOUNDED_LOGITS")
+@OWN.bug("BOUNDED_LOGITS")
 def logits_clamped_to_one(w: World):
     return Wiring(nn.BCEWithLogitsLoss(), w.logits(30, 1).clamp(-1, 1), w.labels(30, 1))
 
 
-@bug("BOUNDED_LOGITS")
+@OWN.bug("BOUNDED_LOGITS")
 def scores_of_length_one(w: World):
     return Wiring(nn.CrossEntropyLoss(), F.normalize(w.logits(30, 4), dim=1), w.classes(30, k=4))
 
 
-@bug("BOUNDED_LOGITS")
+@OWN.bug("BOUNDED_LOGITS")
 def scores_standardised_by_row(w: World):
     x = w.logits(30, 4)
     return Wiring(
@@ -47,19 +33,19 @@ def scores_standardised_by_row(w: World):
     )
 
 
-@bug("BOUNDED_LOGITS")
+@OWN.bug("BOUNDED_LOGITS")
 def scores_between_0_and_1_by_row(w: World):
     x = w.logits(30, 4)
     lo, hi = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
     return Wiring(nn.CrossEntropyLoss(), (x - lo) / (hi - lo), w.classes(30, k=4))
 
 
-@bug("DOUBLE_ACTIVATION")
+@OWN.bug("DOUBLE_ACTIVATION")
 def soft_margin_on_a_sigmoid(w: World):
     return Wiring(nn.SoftMarginLoss(), torch.sigmoid(w.logits(30, 1)), 2 * w.labels(30, 1) - 1)
 
 
-@bug("DOUBLE_ACTIVATION")
+@OWN.bug("DOUBLE_ACTIVATION")
 def ensemble_of_softmaxes(w: World):
     return Wiring(
         nn.CrossEntropyLoss(),
@@ -68,7 +54,7 @@ def ensemble_of_softmaxes(w: World):
     )
 
 
-@bug("WRONG_DIM CUSTOM_LOSS")
+@OWN.bug("WRONG_DIM CUSTOM_LOSS")
 def logsumexp_over_the_batch(w: World):
     return Wiring(
         lambda output, target: (
@@ -79,7 +65,7 @@ def logsumexp_over_the_batch(w: World):
     )
 
 
-@bug("BROADCAST")
+@OWN.bug("BROADCAST")
 def focal_by_where_on_a_column(w: World):
     def criterion(output, target):
         p = output.sigmoid()
@@ -89,7 +75,7 @@ def focal_by_where_on_a_column(w: World):
     return Wiring(criterion, w.logits(20, 1), w.labels(20))
 
 
-@bug("BROADCAST")
+@OWN.bug("BROADCAST")
 def column_of_constant_weights(w: World):
     wt = w.randn(30, 1).abs()
     return Wiring(
@@ -99,7 +85,7 @@ def column_of_constant_weights(w: World):
     )
 
 
-@bug("TARGET_DTYPE")
+@OWN.bug("TARGET_DTYPE")
 def smoothing_in_integers(w: World):
     def criterion(output, target):
         t = torch.full_like(target, 0)
@@ -109,7 +95,7 @@ def smoothing_in_integers(w: World):
     return Wiring(criterion, w.logits(20, 3), w.labels(20, 3).long())
 
 
-@bug("CLASS_DIM")
+@OWN.bug("CLASS_DIM")
 def dice_on_reshaped_maps(w: World):
     def criterion(output, target):
         p = output.softmax(1).reshape(-1, 3)
@@ -119,7 +105,7 @@ def dice_on_reshaped_maps(w: World):
     return Wiring(criterion, w.maps(2, 3, 5, 5), w.classes(2, 5, 5, k=3))
 
 
-@bug("CLASS_DIM")
+@OWN.bug("CLASS_DIM")
 def target_transposed_once(w: World):
     def criterion(output, target):
         return F.cross_entropy(output.reshape(-1, 5), target.t().reshape(-1))
@@ -127,7 +113,7 @@ def target_transposed_once(w: World):
     return Wiring(criterion, w.logits(6, 9, 5), w.classes(6, 9, k=5))
 
 
-@bug("API")
+@OWN.bug("API")
 def cross_entropy_in_keras_order(w: World):
     def cc(y_true, y_pred):
         return -(one_hot(y_true, 4, y_pred.dtype) * y_pred.log_softmax(1)).sum(1).mean()
@@ -135,7 +121,7 @@ def cross_entropy_in_keras_order(w: World):
     return Wiring(cc, w.logits(20, 4), w.classes(20, k=4))
 
 
-@bug("WEIGHT")
+@OWN.bug("WEIGHT")
 def alpha_by_frequency(w: World):
     t = torch.tensor([0] * 40 + [1] * 15 + [2] * 5)
     a = (t.bincount() / 60).to(w.dtype)
@@ -147,7 +133,7 @@ def alpha_by_frequency(w: World):
     return Wiring(criterion, w.logits(60, 3), t)
 
 
-@bug("TARGET_RANGE")
+@OWN.bug("TARGET_RANGE")
 def dice_of_grey_masks(w: World):
     def d(output, target):
         p = output.sigmoid()
@@ -156,7 +142,7 @@ def dice_of_grey_masks(w: World):
     return Wiring(d, w.maps(2, 1, 5, 5), 255 * w.labels(2, 1, 5, 5))
 
 
-@bug("TARGET_RANGE")
+@OWN.bug("TARGET_RANGE")
 def signs_in_a_stable_bce(w: World):
     return Wiring(
         lambda output, target: (F.softplus(output) - target * output).mean(),
@@ -165,7 +151,7 @@ def signs_in_a_stable_bce(w: World):
     )
 
 
-@bug("IGNORE_INDEX")
+@OWN.bug("IGNORE_INDEX")
 def unknown_label_wraps_round(w: World):
     def criterion(output, target):
         return -(torch.eye(4, dtype=output.dtype)[target] * output.log_softmax(1)).sum(1).mean()
@@ -175,7 +161,7 @@ def unknown_label_wraps_round(w: World):
     return Wiring(criterion, w.logits(40, 4), t)
 
 
-@bug("TARGET_NOT_DISTRIBUTION")
+@OWN.bug("TARGET_NOT_DISTRIBUTION")
 def teacher_over_the_batch(w: World):
     return Wiring(
         nn.KLDivLoss(reduction="batchmean"),
@@ -184,7 +170,7 @@ def teacher_over_the_batch(w: World):
     )
 
 
-@bug("IGNORE_INDEX REDUCTION")
+@OWN.bug("IGNORE_INDEX REDUCTION")
 def skipped_tokens_in_the_mean(w: World):
     t = w.classes(5, 8, k=6)
     t[:, 5:] = -100
@@ -197,7 +183,7 @@ def skipped_tokens_in_the_mean(w: World):
     )
 
 
-@bug("CUSTOM_LOSS")
+@OWN.bug("CUSTOM_LOSS")
 def focal_with_p_for_pt(w: World):
     def criterion(output, target):
         p = output.sigmoid()
@@ -207,7 +193,7 @@ def focal_with_p_for_pt(w: World):
     return Wiring(criterion, w.logits(20, 1), w.labels(20, 1))
 
 
-@bug("CUSTOM_LOSS")
+@OWN.bug("CUSTOM_LOSS")
 def focal_with_the_loss_for_pt(w: World):
     def criterion(output, target):
         ce = F.cross_entropy(output, target, reduction="none")
@@ -216,7 +202,7 @@ def focal_with_the_loss_for_pt(w: World):
     return Wiring(criterion, w.logits(20, 4), w.classes(20, k=4))
 
 
-@bug("CUSTOM_LOSS")
+@OWN.bug("CUSTOM_LOSS")
 def only_the_last_of_a_loop(w: World):
     def criterion(output, target):
         total = 0
@@ -227,7 +213,7 @@ def only_the_last_of_a_loop(w: World):
     return Wiring(criterion, w.logits(20, 4), w.classes(20, k=4))
 
 
-@bug("CUSTOM_LOSS")
+@OWN.bug("CUSTOM_LOSS")
 def hinge_turned_round(w: World):
     return Wiring(
         lambda output, target: F.relu(1 + (2 * target - 1) * output).mean(),
@@ -236,7 +222,7 @@ def hinge_turned_round(w: World):
     )
 
 
-@bug("LOGITS_FOR_PROBS")
+@OWN.bug("LOGITS_FOR_PROBS")
 def generalised_on_raw_scores(w: World):
     def criterion(output, target):
         p = output.gather(1, target[:, None]).squeeze(1).clamp(min=1e-6)
@@ -245,7 +231,7 @@ def generalised_on_raw_scores(w: World):
     return Wiring(criterion, w.logits(30, 4), w.classes(30, k=4))
 
 
-@bug("DECISION_RULE")
+@OWN.bug("DECISION_RULE")
 def half_of_a_softmax_for_several(w: World):
     return Wiring(
         nn.BCEWithLogitsLoss(),
@@ -255,7 +241,7 @@ def half_of_a_softmax_for_several(w: World):
     )
 
 
-@bug("DECISION_RULE")
+@OWN.bug("DECISION_RULE")
 def hinge_decided_backwards(w: World):
     return Wiring(
         lambda output, target: F.relu(1 - (2 * target - 1) * output).mean(),
@@ -265,7 +251,7 @@ def hinge_decided_backwards(w: World):
     )
 
 
-@bug("DECISION_RULE")
+@OWN.bug("DECISION_RULE")
 def levels_decided_by_argmax(w: World):
     def criterion(output, target):
         return F.binary_cross_entropy_with_logits(
@@ -277,19 +263,19 @@ def levels_decided_by_argmax(w: World):
     )
 
 
-@right
+@OWN.right
 def wgan(w: World):
     return Wiring(
         lambda s, target: (-(2 * target - 1) * s).mean(), w.logits(30, 1), w.labels(30, 1)
     )
 
 
-@right
+@OWN.right
 def wgan_signs(w: World):
     return Wiring(lambda s, target: -(target * s).mean(), w.logits(30, 1), 2 * w.labels(30, 1) - 1)
 
 
-@right
+@OWN.right
 def contrastive_dist(w: World):
     d = F.softplus(w.logits(30, 1)).squeeze(1)
     return Wiring(
@@ -300,7 +286,7 @@ def contrastive_dist(w: World):
     )
 
 
-@right
+@OWN.right
 def triplet_supcon(w: World):
     def sup(z, target):
         z = F.normalize(z, dim=1)
@@ -313,7 +299,7 @@ def triplet_supcon(w: World):
     return Wiring(sup, w.logits(24, 8), w.classes(24, k=4))
 
 
-@right
+@OWN.right
 def center(w: World):
     c = w.randn(4, 6)
     return Wiring(
@@ -321,7 +307,7 @@ def center(w: World):
     )
 
 
-@right
+@OWN.right
 def multiclass_hinge(w: World):
     def criterion(output, target):
         s = output.gather(1, target[:, None])
@@ -333,7 +319,7 @@ def multiclass_hinge(w: World):
     )
 
 
-@right
+@OWN.right
 def asl(w: World):
     def criterion(output, target):
         p = output.sigmoid()
@@ -351,7 +337,7 @@ def asl(w: World):
     )
 
 
-@right
+@OWN.right
 def lovasz(w: World):
     def criterion(output, target):
         output, target = output.flatten(), target.flatten()
@@ -367,7 +353,7 @@ def lovasz(w: World):
     return Wiring(criterion, w.maps(2, 1, 5, 5), w.labels(2, 1, 5, 5))
 
 
-@right
+@OWN.right
 def per_seq_mean(w: World):
     t = w.classes(6, 10, k=4)
     for row, length in enumerate([10, 2, 3, 1, 4, 2]):
@@ -381,7 +367,7 @@ def per_seq_mean(w: World):
     return Wiring(criterion, w.logits(6, 10, 4), t)
 
 
-@right
+@OWN.right
 def fg_background_clamped(w: World):
     t = w.classes(3, 6, 6, k=4)
     t[:, 0] = -1
@@ -390,7 +376,7 @@ def fg_background_clamped(w: World):
     )
 
 
-@right
+@OWN.right
 def one_based_shift_inside(w: World):
     return Wiring(
         lambda output, target: F.cross_entropy(output, target - 1),
@@ -400,7 +386,7 @@ def one_based_shift_inside(w: World):
     )
 
 
-@right
+@OWN.right
 def minus_one_shift(w: World):
     return Wiring(
         lambda output, target: F.cross_entropy(output, target + 1),
@@ -410,7 +396,7 @@ def minus_one_shift(w: World):
     )
 
 
-@right
+@OWN.right
 def fixmatch(w: World):
     def criterion(output, q):
         top, lab = q.max(1)
@@ -420,13 +406,13 @@ def fixmatch(w: World):
     return Wiring(criterion, w.logits(30, 4), (2 * w.randn(30, 4)).softmax(1))
 
 
-@right
+@OWN.right
 def majority_vote(w: World):
     v = sum(one_hot(w.classes(24, k=4), 4, w.dtype) for _ in range(4)) / 4
     return Wiring(lambda output, t: F.cross_entropy(output, t.argmax(1)), w.logits(24, 4), v)
 
 
-@right
+@OWN.right
 def grey_mask_threshold(w: World):
     return Wiring(
         lambda output, target: F.binary_cross_entropy_with_logits(
@@ -437,7 +423,7 @@ def grey_mask_threshold(w: World):
     )
 
 
-@right
+@OWN.right
 def mask_255_div(w: World):
     return Wiring(
         lambda output, target: F.binary_cross_entropy_with_logits(
@@ -448,7 +434,7 @@ def mask_255_div(w: World):
     )
 
 
-@right
+@OWN.right
 def ordinal_3_of_4(w: World):
     def criterion(output, target):
         return F.binary_cross_entropy_with_logits(
@@ -463,7 +449,7 @@ def ordinal_3_of_4(w: World):
     )
 
 
-@right
+@OWN.right
 def crf_like(w: World):
     tr = w.randn(4, 4) * 0.1
 
@@ -484,7 +470,7 @@ def crf_like(w: World):
     )
 
 
-@right
+@OWN.right
 def y_true_named_right(w: World):
     def dice(y_true, y_pred):
         return 1 - (2 * (y_true * y_pred).sum() + 1) / (y_true.sum() + y_pred.sum() + 1)
@@ -492,7 +478,7 @@ def y_true_named_right(w: World):
     return Wiring(dice, w.maps(2, 1, 5, 5).sigmoid(), w.labels(2, 1, 5, 5))
 
 
-@right
+@OWN.right
 def pu_risk(w: World):
     def criterion(s, target):
         target = target.to(s.dtype)
@@ -506,7 +492,7 @@ def pu_risk(w: World):
     return Wiring(criterion, w.logits(40, 1), w.labels(40, 1))
 
 
-@right
+@OWN.right
 def auc_pairs(w: World):
     def criterion(s, target):
         s = s.flatten()
@@ -517,7 +503,7 @@ def auc_pairs(w: World):
     return Wiring(criterion, w.logits(30, 1), w.labels(30, 1))
 
 
-@right
+@OWN.right
 def bpr(w: World):
     return Wiring(
         lambda output, target: -F.logsigmoid(output.gather(1, target[:, None]) - output).mean(),
@@ -526,7 +512,7 @@ def bpr(w: World):
     )
 
 
-@right
+@OWN.right
 def sequence_absorbing(w: World):
     t = torch.zeros(8, 10, dtype=torch.long)
     for i in range(8):
@@ -534,7 +520,7 @@ def sequence_absorbing(w: World):
     return Wiring(nn.CrossEntropyLoss(), w.logits(8, 10, 4).transpose(1, 2), t)
 
 
-@right
+@OWN.right
 def label_importance(w: World):
     return Wiring(
         nn.BCEWithLogitsLoss(weight=torch.tensor([1.0, 2.0, 0.5], dtype=w.dtype)),
@@ -543,7 +529,7 @@ def label_importance(w: World):
     )
 
 
-@right
+@OWN.right
 def teacher_forcing_shift(w: World):
     return Wiring(
         lambda output, t: F.cross_entropy(output[:, :-1].transpose(1, 2), t[:, 1:]),
@@ -553,7 +539,7 @@ def teacher_forcing_shift(w: World):
     )
 
 
-@right
+@OWN.right
 def survival(w: World):
     def criterion(h, target):
         t = target
@@ -565,7 +551,7 @@ def survival(w: World):
     return Wiring(criterion, w.logits(30, 6), w.classes(30, k=6))
 
 
-@right
+@OWN.right
 def listnet(w: World):
     return Wiring(
         lambda output, target: -(target.softmax(1) * output.log_softmax(1)).sum(1).mean(),
@@ -574,7 +560,7 @@ def listnet(w: World):
     )
 
 
-@right
+@OWN.right
 def fg_dice_only(w: World):
     def criterion(output, target):
         p = output.softmax(1)
@@ -590,14 +576,14 @@ def fg_dice_only(w: World):
     )
 
 
-@right
+@OWN.right
 def complementary(w: World):
     return Wiring(
         lambda output, target: F.cross_entropy(-output, target), w.logits(30, 5), w.classes(30, k=5)
     )
 
 
-@right
+@OWN.right
 def hierarchical(w: World):
     g = torch.tensor([0, 0, 1, 1, 1])
 
@@ -611,7 +597,7 @@ def hierarchical(w: World):
     )
 
 
-@right
+@OWN.right
 def soft_triage_expected_cost(w: World):
     C = torch.tensor([[0.0, 1, 4], [1, 0, 1], [4, 1, 0]]).to(w.dtype)
     return Wiring(
@@ -622,7 +608,7 @@ def soft_triage_expected_cost(w: World):
     )
 
 
-@right
+@OWN.right
 def retina_bg0(w: World):
     def criterion(output, target):
         t = one_hot(target, 4, output.dtype)[..., 1:]
@@ -640,7 +626,7 @@ def retina_bg0(w: World):
     )
 
 
-@right
+@OWN.right
 def class_balanced_by_batch(w: World):
     t = torch.tensor([0] * 40 + [1] * 15 + [2] * 5)
 
@@ -651,7 +637,7 @@ def class_balanced_by_batch(w: World):
     return Wiring(criterion, w.logits(60, 3), t)
 
 
-@right
+@OWN.right
 def generalized_dice(w: World):
     def criterion(output, target):
         p = output.softmax(1)
@@ -664,7 +650,7 @@ def generalized_dice(w: World):
     return Wiring(criterion, w.maps(3, 4, 6, 6), w.classes(3, 6, 6, k=4))
 
 
-@right
+@OWN.right
 def distance_heatmap(w: World):  # gaussian heatmap focal (CenterNet)
     def criterion(output, target):
         p = output.sigmoid().clamp(1e-3, 1 - 1e-3)
@@ -680,7 +666,7 @@ def distance_heatmap(w: World):  # gaussian heatmap focal (CenterNet)
     return Wiring(criterion, w.maps(2, 1, 8, 8), t)
 
 
-@right
+@OWN.right
 def mixup_pair(w: World):
     lam = 0.7
     perm = torch.arange(29, -1, -1)
@@ -694,7 +680,7 @@ def mixup_pair(w: World):
     )
 
 
-@right
+@OWN.right
 def pg_advantage(w: World):
     adv = w.randn(30)
     return Wiring(
@@ -704,7 +690,7 @@ def pg_advantage(w: World):
     )
 
 
-@right
+@OWN.right
 def q_learning(w: World):
     r = w.randn(30)
     return Wiring(
@@ -715,7 +701,7 @@ def q_learning(w: World):
     )
 
 
-@right
+@OWN.right
 def pad_weighted_zero(w: World):
     t = 1 + w.classes(6, 9, k=5)
     for row, length in enumerate([9, 3, 5, 4, 6, 7]):
@@ -725,7 +711,7 @@ def pad_weighted_zero(w: World):
     return Wiring(nn.CrossEntropyLoss(weight=wt), w.logits(6, 9, 6).transpose(1, 2), t)
 
 
-@right
+@OWN.right
 def zlpr(w: World):
     def criterion(output, target):
         neg = torch.where(target > 0, -30.0 * torch.ones_like(output), output)
@@ -741,7 +727,7 @@ def zlpr(w: World):
     )
 
 
-@right
+@OWN.right
 def top_threshold(w: World):
     return Wiring(
         nn.BCEWithLogitsLoss(),
@@ -751,7 +737,7 @@ def top_threshold(w: World):
     )
 
 
-@right
+@OWN.right
 def reject_option(w: World):
     return Wiring(
         nn.CrossEntropyLoss(),
@@ -765,7 +751,7 @@ def reject_option(w: World):
     )
 
 
-@right
+@OWN.right
 def hard_max_only(w: World):
     return Wiring(
         lambda output, target: F.cross_entropy(output, target, reduction="none").max(),
@@ -774,7 +760,7 @@ def hard_max_only(w: World):
     )
 
 
-@right
+@OWN.right
 def random_pixels(w: World):
     def criterion(output, target):
         e = F.cross_entropy(output, target, reduction="none").flatten()
@@ -783,7 +769,7 @@ def random_pixels(w: World):
     return Wiring(criterion, w.maps(2, 4, 6, 6), w.classes(2, 6, 6, k=4))
 
 
-@right
+@OWN.right
 def last_step_only(w: World):
     return Wiring(
         lambda output, target: F.cross_entropy(output[:, -1], target),
@@ -792,7 +778,7 @@ def last_step_only(w: World):
     )
 
 
-@right
+@OWN.right
 def trimmed(w: World):
     def criterion(output, target):
         e = F.cross_entropy(output, target, reduction="none")
@@ -801,12 +787,12 @@ def trimmed(w: World):
     return Wiring(criterion, w.logits(30, 4), w.classes(30, k=4))
 
 
-@right
+@OWN.right
 def clamp10(w: World):
     return Wiring(nn.BCEWithLogitsLoss(), w.logits(30, 3).clamp(-10, 10), w.labels(30, 3))
 
 
-@right
+@OWN.right
 def normalised_scaled(w: World):
     return Wiring(
         lambda output, target: F.cross_entropy(16 * F.normalize(output, dim=1, eps=1e-4), target),
@@ -815,7 +801,7 @@ def normalised_scaled(w: World):
     )
 
 
-@right
+@OWN.right
 def uncertain_as_zero(w: World):
     t = w.labels(30, 4)
     t[w.randn(30, 4) > 0.5] = -1
@@ -826,7 +812,7 @@ def uncertain_as_zero(w: World):
     )
 
 
-@right
+@OWN.right
 def nce_rce(w: World):
     def criterion(output, target):
         lp = output.log_softmax(1)

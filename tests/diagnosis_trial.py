@@ -11,57 +11,15 @@ from collections import namedtuple
 
 import torch
 import torch.nn.functional as F
-from diagnosis_cases import Bug, Wiring, World, one_hot
+from diagnosis_cases import Trial, Wiring, World, one_hot
 from torch import nn
 
-TRIAL_BUGS: dict[str, Bug] = {}
-TRIAL_RIGHT: dict = {}
-SECOND_BUGS: dict[str, Bug] = {}
-SECOND_RIGHT: dict = {}
-THIRD_BUGS: dict[str, Bug] = {}
-THIRD_RIGHT: dict = {}
+FIRST = Trial()
+SECOND = Trial()
+THIRD = Trial()
 
 
-def bug(code: str):
-    def register(build):
-        TRIAL_BUGS[build.__name__] = Bug(code, "any", build)
-        return build
-
-    return register
-
-
-def right(build):
-    TRIAL_RIGHT[build.__name__] = build
-    return build
-
-
-def bug2(code: str):
-    def register(build):
-        SECOND_BUGS[build.__name__] = Bug(code, "any", build)
-        return build
-
-    return register
-
-
-def right2(build):
-    SECOND_RIGHT[build.__name__] = build
-    return build
-
-
-def bug3(code: str):
-    def register(build):
-        THIRD_BUGS[build.__name__] = Bug(code, "any", build)
-        return build
-
-    return register
-
-
-def right3(build):
-    THIRD_RIGHT[build.__name__] = build
-    return build
-
-
-@bug("CUSTOM_LOSS")
+@FIRST.bug("CUSTOM_LOSS")
 def long_tail_focal(w: World):
     class FocalLoss(nn.Module):
         def __init__(self, weight=None, gamma=1.0):
@@ -80,7 +38,7 @@ def long_tail_focal(w: World):
     return Wiring(FocalLoss(weight, 2.0), w.logits(24, 4), w.classes(24, k=4))
 
 
-@bug("DOUBLE_ACTIVATION")
+@FIRST.bug("DOUBLE_ACTIVATION")
 def regression_model_with_softmax(w: World):
     def training_loss(y_hat, y):
         return F.nll_loss(F.log_softmax(y_hat, dim=1), y, reduction="sum") / y.size(0)
@@ -88,7 +46,7 @@ def regression_model_with_softmax(w: World):
     return Wiring(training_loss, F.softmax(w.logits(24, 4), dim=1), w.classes(24, k=4))
 
 
-@bug("NOT_LOG_PROBS")
+@FIRST.bug("NOT_LOG_PROBS")
 def nll_of_plain_softmax(w: World):
     def criterion(out, labels):
         return F.nll_loss(F.softmax(out, dim=1), labels)
@@ -96,7 +54,7 @@ def nll_of_plain_softmax(w: World):
     return Wiring(criterion, w.logits(24, 2), w.classes(24, k=2))
 
 
-@bug("NOT_LOG_PROBS")
+@FIRST.bug("NOT_LOG_PROBS")
 def masked_distillation_on_softmax(w: World):
     teacher = w.randn(2, 4, 6, 6).softmax(1)
     mask = torch.ones(2, 4, 6, 6, dtype=w.dtype)
@@ -109,7 +67,7 @@ def masked_distillation_on_softmax(w: World):
     return Wiring(criterion, w.maps(2, 4, 6, 6), w.classes(2, 6, 6, k=4))
 
 
-@bug("DOUBLE_ACTIVATION")
+@FIRST.bug("DOUBLE_ACTIVATION")
 def widedeep_binary_focal(w: World):
     def get_weight(x, t, alpha=0.25, gamma=1.0):
         p = x.sigmoid()
@@ -126,7 +84,7 @@ def widedeep_binary_focal(w: World):
     return Wiring(criterion, torch.sigmoid(w.logits(24, 1)), w.labels(24, 1))
 
 
-@bug("DOUBLE_ACTIVATION")
+@FIRST.bug("DOUBLE_ACTIVATION")
 def link_prediction_with_sigmoid_module(w: World):
     class Classifier(nn.Module):
         def __init__(self):
@@ -143,7 +101,7 @@ def link_prediction_with_sigmoid_module(w: World):
     return Wiring(criterion, w.run(Classifier(), w.randn(24, 5, 6)), w.labels(24))
 
 
-@bug("DOUBLE_ACTIVATION")
+@FIRST.bug("DOUBLE_ACTIVATION")
 def change_detection_squashes_both(w: World):
     def criterion(inputs, targets):
         p, t = torch.sigmoid(inputs), torch.sigmoid(targets)
@@ -152,7 +110,7 @@ def change_detection_squashes_both(w: World):
     return Wiring(criterion, torch.sigmoid(w.maps(2, 1, 8, 8)), w.labels(2, 1, 8, 8))
 
 
-@bug("WRONG_DIM")
+@FIRST.bug("WRONG_DIM")
 def swapped_views_over_the_batch(w: World):
     def criterion(preds, targets):
         preds = F.log_softmax(preds / 0.1, dim=1)
@@ -162,7 +120,7 @@ def swapped_views_over_the_batch(w: World):
     return Wiring(criterion, w.logits(2, 12, 5), target)
 
 
-@bug("WRONG_DIM")
+@FIRST.bug("WRONG_DIM")
 def soft_labels_over_the_batch(w: World):
     def criterion(logits, onehot):
         probs = torch.softmax(logits, dim=0)
@@ -171,7 +129,7 @@ def soft_labels_over_the_batch(w: World):
     return Wiring(criterion, w.logits(24, 4), one_hot(w.classes(24, k=4), 4, w.dtype))
 
 
-@bug("LOGITS_FOR_PROBS")
+@FIRST.bug("LOGITS_FOR_PROBS")
 def bce_and_jaccard_on_the_same_input(w: World):
     def jaccard(outputs, targets, eps=1e-3):
         both = torch.sum(outputs * targets)
@@ -189,19 +147,19 @@ def bce_and_jaccard_on_the_same_input(w: World):
     return Wiring(BCEJaccard(), w.maps(2, 1, 8, 8), w.labels(2, 1, 8, 8))
 
 
-@bug("DECISION_RULE")
+@FIRST.bug("DECISION_RULE")
 def discriminator_accuracy(w: World):
     more = {"predict": lambda pred: (pred > torch.ones_like(pred) * 0.5).float()}
     return Wiring(nn.BCEWithLogitsLoss(), w.logits(24, 1), w.labels(24, 1), more)
 
 
-@bug("DECISION_RULE")
+@FIRST.bug("DECISION_RULE")
 def argmax_without_dim(w: World):
     more = {"predict": torch.argmax}
     return Wiring(F.cross_entropy, w.logits(12, 12), torch.arange(12), more)
 
 
-@bug("TARGET_RANGE")
+@FIRST.bug("TARGET_RANGE")
 def smoothing_without_epsilon(w: World):
     def criterion(pred, target):
         target = (1.0 - 0.1) * target + (1.0 / target.size(1))
@@ -210,7 +168,7 @@ def smoothing_without_epsilon(w: World):
     return Wiring(criterion, torch.sigmoid(w.logits(24, 6)), w.several(24, 6))
 
 
-@bug("REDUCTION")
+@FIRST.bug("REDUCTION")
 def distillation_mean_over_classes(w: World):
     def criterion(scores, target_scores, T=2.0):
         logs = F.log_softmax(scores / T, dim=1)
@@ -220,7 +178,7 @@ def distillation_mean_over_classes(w: World):
     return Wiring(criterion, w.logits(24, 5), w.randn(24, 5))
 
 
-@bug("CUSTOM_LOSS")
+@FIRST.bug("CUSTOM_LOSS")
 def focal_with_log_probability_as_pt(w: World):
     def criterion(logits, labels, gamma=2):
         log_p = F.log_softmax(logits, dim=-1)
@@ -231,7 +189,7 @@ def focal_with_log_probability_as_pt(w: World):
     return Wiring(criterion, w.logits(24, 4), w.classes(24, k=4))
 
 
-@bug("CUSTOM_LOSS")
+@FIRST.bug("CUSTOM_LOSS")
 def fisher_loss_on_own_predictions(w: World):
     def criterion(output, target):
         return F.nll_loss(F.log_softmax(output, dim=1), output.max(1)[1])
@@ -239,7 +197,7 @@ def fisher_loss_on_own_predictions(w: World):
     return Wiring(criterion, w.logits(24, 4), w.classes(24, k=4))
 
 
-@bug("NO_GRADIENT")
+@FIRST.bug("NO_GRADIENT")
 def loss_wrapped_in_a_variable(w: World):
     def criterion(output, target):
         loss = F.cross_entropy(output, target)
@@ -248,7 +206,7 @@ def loss_wrapped_in_a_variable(w: World):
     return Wiring(criterion, w.logits(24, 4), w.classes(24, k=4))
 
 
-@bug("CLASS_DIM")
+@FIRST.bug("CLASS_DIM")
 def actor_logits_by_view(w: World):
     seq_len, batch, actions = 6, 4, 5
     logits = torch.stack([w.logits(batch, actions) for _ in range(1)]).expand(1, batch, actions)
@@ -256,7 +214,7 @@ def actor_logits_by_view(w: World):
     return Wiring(F.cross_entropy, logits.view(batch, -1, seq_len), w.classes(4, 6, k=actions))
 
 
-@bug("DOUBLE_ACTIVATION")
+@FIRST.bug("DOUBLE_ACTIVATION")
 def gradient_harmonised_on_sigmoid(w: World):
     def criterion(pred, target, bins=5):
         g = torch.abs(pred.sigmoid().detach() - target)
@@ -275,7 +233,7 @@ def gradient_harmonised_on_sigmoid(w: World):
     return Wiring(criterion, w.maps(2, 1, 8, 8).sigmoid(), w.labels(2, 1, 8, 8))
 
 
-@bug("LOGITS_FOR_PROBS")
+@FIRST.bug("LOGITS_FOR_PROBS")
 def negative_dice_on_logits(w: World):
     def criterion(logits, target):
         eps = 1e-5
@@ -287,7 +245,7 @@ def negative_dice_on_logits(w: World):
     return Wiring(criterion, w.maps(2, 3, 8, 8), target)
 
 
-@right
+@FIRST.right
 def focal_in_the_library_style(w: World):
     def criterion(inputs, targets, alpha=-1, gamma=2):
         inputs, targets = inputs.float(), targets.float()
@@ -302,7 +260,7 @@ def focal_in_the_library_style(w: World):
     return Wiring(criterion, w.logits(24, 3), one_hot(w.classes(24, k=3), 3, w.dtype))
 
 
-@right
+@FIRST.right
 def discriminator_mean_over_steps(w: World):
     def criterion(logits, labels):
         return F.binary_cross_entropy_with_logits(logits, labels, reduction="none").mean(1).mean()
@@ -310,7 +268,7 @@ def discriminator_mean_over_steps(w: World):
     return Wiring(criterion, w.logits(8, 6, 1), torch.ones(8, 6, 1, dtype=w.dtype))
 
 
-@right
+@FIRST.right
 def class_balanced_softmax(w: World):
     counts = torch.tensor([50.0, 20.0, 10.0, 5.0])
     effective = 1.0 - torch.pow(torch.tensor(0.999), counts)
@@ -325,7 +283,7 @@ def class_balanced_softmax(w: World):
     return Wiring(criterion, w.logits(24, 4), w.classes(24, k=4))
 
 
-@right
+@FIRST.right
 def nll_and_dice_on_log_softmax(w: World):
     def criterion(output, target):
         probs = torch.exp(output)
@@ -337,7 +295,7 @@ def nll_and_dice_on_log_softmax(w: World):
     return Wiring(criterion, w.maps(2, 3, 8, 8).log_softmax(1), w.classes(2, 8, 8, k=3))
 
 
-@right
+@FIRST.right
 def point_cloud_smoothing(w: World):
     def criterion(pred, gold):
         gold = gold.contiguous().view(-1)
@@ -350,13 +308,13 @@ def point_cloud_smoothing(w: World):
     return Wiring(criterion, w.logits(24, 6).log_softmax(1), w.classes(24, k=6))
 
 
-@right
+@FIRST.right
 def piano_frames(w: World):
     net = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 11), nn.Sigmoid())
     return Wiring(F.binary_cross_entropy, w.run(net, w.randn(3, 7, 6)), w.labels(3, 7, 11))
 
 
-@right
+@FIRST.right
 def detection_with_hard_negatives(w: World):
     def criterion(conf, labels):
         flat = conf.view(-1, 4)
@@ -376,7 +334,7 @@ def detection_with_hard_negatives(w: World):
     return Wiring(criterion, w.logits(3, 20, 4), w.classes(3, 20, k=4))
 
 
-@right
+@FIRST.right
 def distilled_transformer(w: World):
     teacher = w.randn(24, 5)
 
@@ -397,7 +355,7 @@ def distilled_transformer(w: World):
     return Wiring(criterion, w.logits(24, 5), w.classes(24, k=5))
 
 
-@right
+@FIRST.right
 def mask_dice_per_object(w: World):
     def criterion(inputs, targets, num_objects=4):
         inputs = inputs.sigmoid().flatten(1)
@@ -409,7 +367,7 @@ def mask_dice_per_object(w: World):
     return Wiring(criterion, w.maps(4, 1, 8, 8), w.labels(4, 1, 8, 8))
 
 
-@right
+@FIRST.right
 def domain_map_filled_with_one_label(w: World):
     def criterion(y_pred, label):
         truth = torch.full_like(y_pred, float(label.flatten()[0]))
@@ -421,7 +379,7 @@ def domain_map_filled_with_one_label(w: World):
 # The second trial
 
 
-@bug2("CUSTOM_LOSS")
+@SECOND.bug("CUSTOM_LOSS")
 def element_factors_on_a_mean(w: World):
     def criterion(inputs, targets, gamma=2.0):
         bce_loss = F.binary_cross_entropy(inputs, targets)
@@ -431,7 +389,7 @@ def element_factors_on_a_mean(w: World):
     return Wiring(criterion, w.logits(24, 1).sigmoid(), w.labels(24, 1))
 
 
-@bug2("CUSTOM_LOSS")
+@SECOND.bug("CUSTOM_LOSS")
 def focal_module_on_probabilities(w: World):
     class FocalLoss(nn.Module):
         def forward(self, inputs, targets):
@@ -442,7 +400,7 @@ def focal_module_on_probabilities(w: World):
     return Wiring(FocalLoss(), w.logits(24, 1).sigmoid(), w.labels(24, 1))
 
 
-@bug2("API")
+@SECOND.bug("API")
 def arguments_in_keras_order(w: World):
     class WeightedBCE(nn.Module):
         def forward(self, y_true, y_pred):
@@ -453,18 +411,18 @@ def arguments_in_keras_order(w: World):
     return Wiring(WeightedBCE(), w.logits(24, 1).sigmoid(), w.labels(24, 1))
 
 
-@bug2("API")
+@SECOND.bug("API")
 def parentheses_forgotten(w: World):
     return Wiring(nn.BCEWithLogitsLoss, w.logits(24, 1), w.labels(24, 1))
 
 
-@bug2("LOGITS_FOR_PROBS")
+@SECOND.bug("LOGITS_FOR_PROBS")
 def log_softmax_into_bce(w: World):
     target = one_hot(w.classes(24, k=2), 2, w.dtype)
     return Wiring(nn.BCELoss(), F.log_softmax(w.logits(24, 2), dim=1), target)
 
 
-@bug2("NOT_LOG_PROBS")
+@SECOND.bug("NOT_LOG_PROBS")
 def divergence_in_the_order_of_the_books(w: World):
     def criterion(pred, target):
         return F.kl_div(target, torch.log(pred), reduction="batchmean")
@@ -472,7 +430,7 @@ def divergence_in_the_order_of_the_books(w: World):
     return Wiring(criterion, w.logits(24, 5).softmax(1), w.randn(24, 5).softmax(1))
 
 
-@bug2("TARGET_NOT_DISTRIBUTION")
+@SECOND.bug("TARGET_NOT_DISTRIBUTION")
 def teacher_in_logs(w: World):
     teacher = w.randn(24, 5)
 
@@ -485,7 +443,7 @@ def teacher_in_logs(w: World):
     return Wiring(criterion, w.logits(24, 5), w.classes(24, k=5))
 
 
-@bug2("LOGITS_FOR_PROBS")
+@SECOND.bug("LOGITS_FOR_PROBS")
 def species_loss_on_raw_scores(w: World):
     def criterion(pred, target):
         return (-target * torch.log(pred) - (1 - target) * torch.log(1 - pred)).sum()
@@ -493,18 +451,18 @@ def species_loss_on_raw_scores(w: World):
     return Wiring(criterion, w.logits(24, 6), w.labels(24, 6) * 0.5 + 0.2)
 
 
-@bug2("ONE_CLASS")
+@SECOND.bug("ONE_CLASS")
 def one_channel_softmax(w: World):
     return Wiring(nn.BCELoss(), F.softmax(w.maps(2, 1, 6, 6), dim=1), w.labels(2, 1, 6, 6))
 
 
-@bug2("TARGET_RANGE")
+@SECOND.bug("TARGET_RANGE")
 def grey_masks_for_two_classes(w: World):
     mask = (255 * w.labels(2, 6, 6)).long()
     return Wiring(nn.CrossEntropyLoss(), w.maps(2, 2, 6, 6), mask)
 
 
-@bug2("NO_GRADIENT")
+@SECOND.bug("NO_GRADIENT")
 def distance_of_decisions(w: World):
     def criterion(out, y):
         return torch.mean(torch.abs(torch.argmax(out, 1).float() - y.float()))
@@ -512,17 +470,17 @@ def distance_of_decisions(w: World):
     return Wiring(criterion, w.logits(24, 5), w.classes(24, k=5))
 
 
-@bug2("LOGITS_FOR_PROBS")
+@SECOND.bug("LOGITS_FOR_PROBS")
 def clamp_for_an_activation(w: World):
     return Wiring(nn.BCELoss(), torch.clamp(w.logits(24, 1), 0, 1), w.labels(24, 1))
 
 
-@bug2("NOT_LOG_PROBS")
+@SECOND.bug("NOT_LOG_PROBS")
 def two_logsigmoids_into_nll(w: World):
     return Wiring(nn.NLLLoss(), F.logsigmoid(w.logits(24, 2)), w.classes(24, k=2))
 
 
-@bug2("BOUNDED_LOGITS")
+@SECOND.bug("BOUNDED_LOGITS")
 def cosine_classifier_without_scale(w: World):
     class Cosine(nn.Module):
         def __init__(self):
@@ -535,24 +493,24 @@ def cosine_classifier_without_scale(w: World):
     return Wiring(nn.CrossEntropyLoss(), w.run(Cosine(), w.randn(24, 6)), w.classes(24, k=10))
 
 
-@bug2("TARGET_RANGE")
+@SECOND.bug("TARGET_RANGE")
 def three_values_for_bce(w: World):
     target = w.classes(24, 1, k=3).to(w.dtype)
     return Wiring(nn.BCEWithLogitsLoss(), w.logits(24, 1), target)
 
 
-@bug2("DECISION_RULE")
+@SECOND.bug("DECISION_RULE")
 def values_of_the_maximum(w: World):
     more = {"predict": lambda o: torch.max(o, 1)[0]}
     return Wiring(nn.CrossEntropyLoss(), w.logits(24, 5), w.classes(24, k=5), more)
 
 
-@bug2("IGNORE_INDEX")
+@SECOND.bug("IGNORE_INDEX")
 def one_of_two_classes_ignored(w: World):
     return Wiring(nn.CrossEntropyLoss(ignore_index=1), w.logits(24, 2), w.classes(24, k=2))
 
 
-@bug2("CUSTOM_LOSS")
+@SECOND.bug("CUSTOM_LOSS")
 def log_of_the_true_labels_only(w: World):
     def criterion(out, y):
         return -torch.sum(y * torch.log(out)) / out.size(0)
@@ -560,7 +518,7 @@ def log_of_the_true_labels_only(w: World):
     return Wiring(criterion, torch.sigmoid(w.logits(24, 6)), w.several(24, 6))
 
 
-@bug2("CUSTOM_LOSS")
+@SECOND.bug("CUSTOM_LOSS")
 def bce_with_a_minus(w: World):
     def criterion(out, y):
         return -F.binary_cross_entropy_with_logits(out, y)
@@ -568,7 +526,7 @@ def bce_with_a_minus(w: World):
     return Wiring(criterion, w.logits(24, 1), w.labels(24, 1))
 
 
-@bug2("BROADCAST")
+@SECOND.bug("BROADCAST")
 def hinge_with_a_spare_dimension(w: World):
     def criterion(out, y):
         return F.relu(1 - (2 * y - 1) * out).mean()
@@ -576,7 +534,7 @@ def hinge_with_a_spare_dimension(w: World):
     return Wiring(criterion, w.logits(24, 1), w.labels(24, 1, 1))
 
 
-@right2
+@SECOND.right
 def focal_of_the_tutorials(w: World):
     class FocalLoss(nn.Module):
         def forward(self, inputs, targets):
@@ -587,7 +545,7 @@ def focal_of_the_tutorials(w: World):
     return Wiring(FocalLoss(), w.maps(2, 1, 6, 6), w.labels(2, 1, 6, 6))
 
 
-@right2
+@SECOND.right
 def focal_on_given_probabilities(w: World):
     def criterion(preds, target):
         loss = nn.functional.binary_cross_entropy(preds, target, reduction="none")
@@ -596,7 +554,7 @@ def focal_on_given_probabilities(w: World):
     return Wiring(criterion, w.logits(24, 1).sigmoid(), w.labels(24, 1))
 
 
-@right2
+@SECOND.right
 def balanced_within_the_batch(w: World):
     def criterion(pred, gt):
         count_pos = torch.sum(gt) + 1e-4
@@ -608,7 +566,7 @@ def balanced_within_the_batch(w: World):
     return Wiring(criterion, w.maps(2, 1, 8, 8), target)
 
 
-@right2
+@SECOND.right
 def front_weighted(w: World):
     def criterion(input, target):
         prob = torch.sigmoid(input)
@@ -620,7 +578,7 @@ def front_weighted(w: World):
     return Wiring(criterion, w.maps(2, 1, 6, 6).to(wide), w.labels(2, 1, 6, 6).to(wide))
 
 
-@right2
+@SECOND.right
 def halves_normalised_apart(w: World):
     def criterion(logit, truth):
         logit, truth = logit.view(-1), truth.view(-1)
@@ -632,18 +590,18 @@ def halves_normalised_apart(w: World):
     return Wiring(criterion, w.maps(2, 1, 6, 6), w.labels(2, 1, 6, 6))
 
 
-@right2
+@SECOND.right
 def land_cover_with_one_hot_masks(w: World):
     target = one_hot(w.classes(2, 6, 6, k=4), 4, w.dtype).movedim(-1, 1)
     return Wiring(nn.CrossEntropyLoss(), w.maps(2, 4, 6, 6), target)
 
 
-@right2
+@SECOND.right
 def second_softmax_column(w: World):
     return Wiring(nn.BCELoss(), w.logits(24, 2).softmax(1)[:, 1], w.labels(24))
 
 
-@right2
+@SECOND.right
 def loss_and_precision(w: World):
     def criterion(x, label):
         precision = (x.detach().argmax(1) == label).double().mean()
@@ -652,13 +610,13 @@ def loss_and_precision(w: World):
     return Wiring(criterion, w.logits(24, 5), w.classes(24, k=5))
 
 
-@right2
+@SECOND.right
 def digits_as_in_the_examples(w: World):
     more = {"predict": lambda o: o.argmax(dim=1, keepdim=True)}
     return Wiring(F.nll_loss, F.log_softmax(w.logits(24, 10), dim=1), w.classes(24, k=10), more)
 
 
-@right2
+@SECOND.right
 def retina_style(w: World):
     def criterion(scores, labels, alpha=0.25, gamma=2.0):
         marks = one_hot(labels, 4, scores.dtype)[..., 1:]
@@ -673,19 +631,19 @@ def retina_style(w: World):
 # The third trial
 
 
-@bug3("TARGET_RANGE")
+@THIRD.bug("TARGET_RANGE")
 def masks_normalised_like_images(w: World):
     mask = (w.labels(2, 1, 8, 8) - 0.5) / 0.5
     return Wiring(nn.BCEWithLogitsLoss(), w.maps(2, 1, 8, 8), mask)
 
 
-@bug3("DOUBLE_ACTIVATION")
+@THIRD.bug("DOUBLE_ACTIVATION")
 def lane_existence(w: World):
     head = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4), nn.Sigmoid())
     return Wiring(nn.BCEWithLogitsLoss(), w.run(head, w.randn(24, 6)), w.labels(24, 4))
 
 
-@bug3("CLASS_DIM")
+@THIRD.bug("CLASS_DIM")
 def frames_reshaped(w: World):
     def criterion(pred_score, label):
         log_p = torch.log_softmax(pred_score, dim=1).reshape(-1, 3)
@@ -695,7 +653,7 @@ def frames_reshaped(w: World):
     return Wiring(criterion, output, w.classes(2, 10, k=3))
 
 
-@bug3("DOUBLE_ACTIVATION")
+@THIRD.bug("DOUBLE_ACTIVATION")
 def distillation_with_softmaxed_hard_part(w: World):
     teacher = w.randn(24, 5)
 
@@ -707,13 +665,13 @@ def distillation_with_softmaxed_hard_part(w: World):
     return Wiring(criterion, w.logits(24, 5), w.classes(24, k=5))
 
 
-@bug3("DECISION_RULE")
+@THIRD.bug("DECISION_RULE")
 def rounding_without_sigmoid(w: World):
     more = {"predict": lambda pred: torch.round(pred)}
     return Wiring(nn.BCEWithLogitsLoss(), 2 * w.logits(24, 1).squeeze(1), w.labels(24), more)
 
 
-@bug3("DECISION_RULE")
+@THIRD.bug("DECISION_RULE")
 def discriminator_of_domains(w: World):
     more = {"predict": lambda output: (output >= 0.5).float().t().view(-1)}
     return Wiring(
@@ -724,7 +682,7 @@ def discriminator_of_domains(w: World):
     )
 
 
-@bug3("REDUCTION")
+@THIRD.bug("REDUCTION")
 def mean_of_masked_logs(w: World):
     def criterion(output, target):
         p = F.softmax(output, dim=1)
@@ -733,33 +691,33 @@ def mean_of_masked_logs(w: World):
     return Wiring(criterion, w.logits(24, 6), w.classes(24, k=6))
 
 
-@bug3("DOUBLE_ACTIVATION")
+@THIRD.bug("DOUBLE_ACTIVATION")
 def dcgan_discriminator(w: World):
     net = nn.Sequential(nn.Conv2d(4, 8, 3), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 6), nn.Sigmoid())
     output = w.run(net, w.randn(24, 4, 8, 8)).view(-1)
     return Wiring(nn.BCEWithLogitsLoss(), output, torch.full((24,), 0.9, dtype=w.dtype))
 
 
-@bug3("TARGET_DTYPE")
+@THIRD.bug("TARGET_DTYPE")
 def siamese_integer_labels(w: World):
     return Wiring(nn.BCELoss(), w.logits(24, 1).sigmoid(), w.labels(24, 1).long())
 
 
-@bug3("API")
+@THIRD.bug("API")
 def probabilities_first(w: World):
     criterion = nn.CrossEntropyLoss()
     target = one_hot(w.classes(24, k=5), 5, w.dtype)
     return Wiring(lambda logits, labels: criterion(labels, logits), w.logits(24, 5), target)
 
 
-@bug3("API")
+@THIRD.bug("API")
 def auxiliary_outputs(w: World):
     outputs = namedtuple("Outputs", ["logits", "aux_logits"])
     output = outputs(w.logits(24, 5), w.logits(24, 5))
     return Wiring(nn.CrossEntropyLoss(), output, w.classes(24, k=5))
 
 
-@bug3("WRONG_DIM")
+@THIRD.bug("WRONG_DIM")
 def softmax_over_the_steps(w: World):
     output = w.logits(4, 9, 5).softmax(dim=1)
     return Wiring(
@@ -767,25 +725,25 @@ def softmax_over_the_steps(w: World):
     )
 
 
-@bug3("BROADCAST")
+@THIRD.bug("BROADCAST")
 def probabilities_against_a_column_of_labels(w: World):
     target = w.classes(24, 1, k=5).to(w.dtype)
     return Wiring(nn.MSELoss(), w.logits(24, 5).softmax(1), target)
 
 
-@bug3("SHAPE")
+@THIRD.bug("SHAPE")
 def squeezed_away_batch(w: World):
     return Wiring(nn.CrossEntropyLoss(), w.logits(1, 5).squeeze(), torch.tensor([3]))
 
 
-@bug3("NO_GRADIENT")
+@THIRD.bug("NO_GRADIENT")
 def whole_numbers(w: World):
     return Wiring(
         lambda o, t: ((o - t) ** 2).float().mean(), w.logits(24).int(), w.classes(24, k=3)
     )
 
 
-@bug3("NO_GRADIENT")
+@THIRD.bug("NO_GRADIENT")
 def there_and_back(w: World):
     def criterion(output, target):
         probs = torch.from_numpy(output.detach().numpy()).softmax(1)
@@ -794,7 +752,7 @@ def there_and_back(w: World):
     return Wiring(criterion, w.logits(24, 5), w.classes(24, k=5))
 
 
-@bug3("NO_GRADIENT")
+@THIRD.bug("NO_GRADIENT")
 def wrapper_that_detaches(w: World):
     class Logged(nn.Module):
         def __init__(self):
@@ -808,7 +766,7 @@ def wrapper_that_detaches(w: World):
     return Wiring(Logged(), w.logits(24, 5), w.classes(24, k=5))
 
 
-@bug3("REDUCTION")
+@THIRD.bug("REDUCTION")
 def sum_divided_twice(w: World):
     def criterion(output, target):
         n = len(target)
@@ -817,24 +775,24 @@ def sum_divided_twice(w: World):
     return Wiring(criterion, w.logits(24, 1), w.labels(24, 1))
 
 
-@bug3("DOUBLE_ACTIVATION")
+@THIRD.bug("DOUBLE_ACTIVATION")
 def temperature_outside_the_softmax(w: World):
     return Wiring(nn.CrossEntropyLoss(), w.logits(24, 5).softmax(1) / 2.0, w.classes(24, k=5))
 
 
-@bug3("TARGET_NOT_DISTRIBUTION")
+@THIRD.bug("TARGET_NOT_DISTRIBUTION")
 def one_hot_picture(w: World):
     target = 255 * one_hot(w.classes(2, 6, 6, k=3), 3, w.dtype).movedim(-1, 1)
     return Wiring(nn.CrossEntropyLoss(), w.maps(2, 3, 6, 6), target)
 
 
-@right3
+@THIRD.right
 def unet_with_negative_outputs(w: World):
     target = (w.randn(2, 1, 8, 8) > 1.5).to(w.dtype)
     return Wiring(nn.BCEWithLogitsLoss(), w.maps(2, 1, 8, 8) - 4, target)
 
 
-@right3
+@THIRD.right
 def label_smoothing_module(w: World):
     class LabelSmoothingLoss(nn.Module):
         def __init__(self, classes=6, smoothing=0.1, dim=-1):
@@ -853,7 +811,7 @@ def label_smoothing_module(w: World):
     return Wiring(LabelSmoothingLoss(), w.logits(24, 6), w.classes(24, k=6))
 
 
-@right3
+@THIRD.right
 def dice_flattened(w: World):
     class DiceLoss(nn.Module):
         def forward(self, inputs, targets, smooth=1):
@@ -865,7 +823,7 @@ def dice_flattened(w: World):
     return Wiring(DiceLoss(), w.maps(2, 1, 8, 8), w.labels(2, 1, 8, 8))
 
 
-@right3
+@THIRD.right
 def representer(w: World):
     def criterion(D, y):
         D = D - torch.max(D, dim=1, keepdim=True)[0]
@@ -876,7 +834,7 @@ def representer(w: World):
     return Wiring(criterion, w.logits(24, 5), one_hot(w.classes(24, k=5), 5, w.dtype))
 
 
-@right3
+@THIRD.right
 def segmentation_flattened_inside(w: World):
     def criterion(input, target):
         c = input.size(1)
@@ -886,7 +844,7 @@ def segmentation_flattened_inside(w: World):
     return Wiring(criterion, w.maps(2, 3, 4, 5), w.classes(2, 4, 5, k=3))
 
 
-@right3
+@THIRD.right
 def vision_transformer_distilled(w: World):
     teacher = w.randn(24, 5)
 
@@ -902,7 +860,7 @@ def vision_transformer_distilled(w: World):
     return Wiring(criterion, w.logits(24, 5), w.classes(24, k=5))
 
 
-@right3
+@THIRD.right
 def soft_target_cross_entropy(w: World):
     def criterion(pred, soft_target):
         logsoftmax = nn.LogSoftmax(dim=1)
@@ -911,13 +869,13 @@ def soft_target_cross_entropy(w: World):
     return Wiring(criterion, w.logits(24, 5), w.randn(24, 5).softmax(1))
 
 
-@right3
+@THIRD.right
 def sentiment(w: World):
     more = {"predict": lambda preds: torch.round(torch.sigmoid(preds))}
     return Wiring(nn.BCEWithLogitsLoss(), w.logits(24, 1).squeeze(1), w.labels(24), more)
 
 
-@right3
+@THIRD.right
 def language_model_flattened_inside(w: World):
     def criterion(logits, targets):
         B, T, C = logits.shape
@@ -926,7 +884,7 @@ def language_model_flattened_inside(w: World):
     return Wiring(criterion, w.logits(3, 7, 11), w.classes(3, 7, k=11))
 
 
-@right3
+@THIRD.right
 def recommendation(w: World):
     def criterion(scores, label):
         p = torch.sigmoid(scores)

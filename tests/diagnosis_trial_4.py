@@ -12,27 +12,13 @@ import math
 
 import torch
 import torch.nn.functional as F
-from diagnosis_cases import Bug, Wiring, World, one_hot
+from diagnosis_cases import Trial, Wiring, World, one_hot
 from torch import nn
 
-FOURTH_BUGS: dict[str, Bug] = {}
-FOURTH_RIGHT: dict = {}
+FOURTH = Trial()
 
 
-def bug(*codes: str):
-    def register(build):
-        FOURTH_BUGS[build.__name__] = Bug(" ".join(codes), "any", build)
-        return build
-
-    return register
-
-
-def right(build):
-    FOURTH_RIGHT[build.__name__] = build
-    return build
-
-
-@bug("DOUBLE_ACTIVATION")
+@FOURTH.bug("DOUBLE_ACTIVATION")
 def patch_critic_ends_in_sigmoid(w: World):
     """A patch discriminator ends in a sigmoid, its real/fake loss takes the sigmoid again."""
     critic = nn.Sequential(nn.Conv2d(3, 8, 1), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 1), nn.Sigmoid())
@@ -46,14 +32,14 @@ def patch_critic_ends_in_sigmoid(w: World):
     )
 
 
-@bug("DOUBLE_ACTIVATION")
+@FOURTH.bug("DOUBLE_ACTIVATION")
 def tag_probabilities_into_soft_margin(w: World):
     """MultiLabelSoftMarginLoss takes log-sigmoids itself, the tagger already returns
     probabilities."""
     return Wiring(nn.MultiLabelSoftMarginLoss(), w.logits(32, 7).sigmoid(), w.several(32, 7))
 
 
-@bug("DOUBLE_ACTIVATION")
+@FOURTH.bug("DOUBLE_ACTIVATION")
 def own_focal_after_tempered_softmax(w: World):
     """The model returns softmax(x / T), the own focal loss starts with log_softmax."""
 
@@ -64,14 +50,14 @@ def own_focal_after_tempered_softmax(w: World):
     return Wiring(focal, torch.softmax(w.logits(40, 5) / 0.7, dim=-1), w.classes(40, k=5))
 
 
-@bug("OBJECTIVE")
+@FOURTH.bug("OBJECTIVE")
 def softmax_for_several_findings(w: World):
     """Chest findings that occur together (multi-hot rows, some empty) under a softmax cross
     entropy."""
     return Wiring(nn.CrossEntropyLoss(), w.logits(32, 6), w.several(32, 6))
 
 
-@bug("OBJECTIVE")
+@FOURTH.bug("OBJECTIVE")
 def labels_compete_for_one_probability(w: World):
     """Independent labels, several of them true at once, under BCELoss after a softmax instead of a
     sigmoid."""
@@ -80,14 +66,14 @@ def labels_compete_for_one_probability(w: World):
     return Wiring(nn.BCELoss(), w.run(net, x), w.several(32, 5), {"model": net, "inputs": x})
 
 
-@bug("OBJECTIVE")
+@FOURTH.bug("OBJECTIVE")
 def hinge_embedding_on_scores(w: World):
     """HingeEmbeddingLoss takes distances (small = alike); a classifier's signed scores run off to
     minus infinity."""
     return Wiring(nn.HingeEmbeddingLoss(), w.logits(28, 1).squeeze(1), 2 * w.labels(28) - 1)
 
 
-@bug("NOT_LOG_PROBS")
+@FOURTH.bug("NOT_LOG_PROBS")
 def ctc_on_raw_frames(w: World):
     """The CTC loss of a line reader gets unnormalised frame scores."""
     frames, n, letters = 12, 4, 6
@@ -100,7 +86,7 @@ def ctc_on_raw_frames(w: World):
     return Wiring(ctc, w.logits(frames, n, letters), 1 + w.classes(n, 4, k=letters - 1))
 
 
-@bug("NOT_LOG_PROBS")
+@FOURTH.bug("NOT_LOG_PROBS")
 def student_softmax_into_kl(w: World):
     """Distillation: the student enters KLDivLoss as probabilities rather than logs of them."""
     teacher = torch.softmax(w.randn(24, 5) * 2 / 3, dim=1)
@@ -109,7 +95,7 @@ def student_softmax_into_kl(w: World):
     )
 
 
-@bug("NOT_LOG_PROBS")
+@FOURTH.bug("NOT_LOG_PROBS")
 def nll_after_log_sigmoid(w: World):
     """LogSigmoid in the head, NLLLoss after it: wrong classes are never pushed down."""
     head = nn.Sequential(nn.Linear(6, 5), nn.LogSigmoid())
@@ -117,7 +103,7 @@ def nll_after_log_sigmoid(w: World):
     return Wiring(nn.NLLLoss(), w.run(head, x), w.classes(30, k=5), {"model": head, "inputs": x})
 
 
-@bug("LOGITS_FOR_PROBS")
+@FOURTH.bug("LOGITS_FOR_PROBS")
 def tversky_on_scores(w: World):
     """A Tversky loss sums true and false positives of raw scores."""
 
@@ -129,7 +115,7 @@ def tversky_on_scores(w: World):
     return Wiring(Tversky(), w.maps(4, 1, 6, 6), w.labels(4, 1, 6, 6))
 
 
-@bug("LOGITS_FOR_PROBS")
+@FOURTH.bug("LOGITS_FOR_PROBS")
 def robust_mae_on_scores(w: World):
     """The noise-robust loss 1 - p_y, where p_y is a raw score: no lower bound."""
 
@@ -139,7 +125,7 @@ def robust_mae_on_scores(w: World):
     return Wiring(mae, w.logits(36, 4), w.classes(36, k=4))
 
 
-@bug("BOUNDED_LOGITS")
+@FOURTH.bug("BOUNDED_LOGITS")
 def cosine_head_without_scale(w: World):
     """Cosines between -1 and 1 go into the cross entropy over ten classes; the scale was
     forgotten."""
@@ -158,7 +144,7 @@ def cosine_head_without_scale(w: World):
     )
 
 
-@bug("BOUNDED_LOGITS")
+@FOURTH.bug("BOUNDED_LOGITS")
 def relu_on_the_last_binary_layer(w: World):
     """F.relu wraps the last layer too, so no probability falls below one half."""
 
@@ -176,7 +162,7 @@ def relu_on_the_last_binary_layer(w: World):
     )
 
 
-@bug("BOUNDED_LOGITS")
+@FOURTH.bug("BOUNDED_LOGITS")
 def layer_norm_over_the_scores(w: World):
     """A LayerNorm without gain over the three class scores: their spread is fixed for ever."""
     net = nn.Sequential(nn.Linear(6, 3), nn.LayerNorm(3, elementwise_affine=False))
@@ -186,7 +172,7 @@ def layer_norm_over_the_scores(w: World):
     )
 
 
-@bug("NO_GRADIENT")
+@FOURTH.bug("NO_GRADIENT")
 def jaccard_of_decided_masks(w: World):
     """The overlap is computed on rounded masks: backward runs and every gradient is zero."""
 
@@ -198,7 +184,7 @@ def jaccard_of_decided_masks(w: World):
     return Wiring(jaccard, w.maps(4, 1, 6, 6), w.labels(4, 1, 6, 6))
 
 
-@bug("NO_GRADIENT")
+@FOURTH.bug("NO_GRADIENT")
 def loss_made_new_from_floats(w: World):
     """Per-sample losses are read with .item() and put in a new tensor that requires grad."""
 
@@ -211,7 +197,7 @@ def loss_made_new_from_floats(w: World):
     return Wiring(loss, w.logits(12, 4), w.classes(12, k=4))
 
 
-@bug("NO_GRADIENT")
+@FOURTH.bug("NO_GRADIENT")
 def output_rewrapped_as_leaf(w: World):
     """The old `Variable(model(x).data, requires_grad=True)`: backward stops at a leaf, the model
     learns nothing."""
@@ -221,14 +207,14 @@ def output_rewrapped_as_leaf(w: World):
     return Wiring(nn.CrossEntropyLoss(), output, w.classes(24, k=3), {"model": model, "inputs": x})
 
 
-@bug("ONE_CLASS")
+@FOURTH.bug("ONE_CLASS")
 def cross_entropy_of_one_column(w: World):
     """CrossEntropyLoss accepts (N, 1) with float targets (N, 1): the loss is zero whatever
     comes."""
     return Wiring(nn.CrossEntropyLoss(), w.logits(32, 1), w.labels(32, 1))
 
 
-@bug("ONE_CLASS")
+@FOURTH.bug("ONE_CLASS")
 def dice_with_softmax_on_one_channel(w: World):
     """A Dice taken from a multi-class project applies softmax over the single foreground
     channel."""
@@ -240,7 +226,7 @@ def dice_with_softmax_on_one_channel(w: World):
     return Wiring(dice, w.maps(5, 1, 5, 5), w.labels(5, 1, 5, 5))
 
 
-@bug("WRONG_DIM")
+@FOURTH.bug("WRONG_DIM")
 def log_softmax_over_time(w: World):
     """A 1-d convolutional tagger gives (N, C, T) and takes log_softmax over the last dimension,
     time."""
@@ -249,7 +235,7 @@ def log_softmax_over_time(w: World):
     return Wiring(nn.NLLLoss(), w.run(net, x), w.classes(6, 9, k=4), {"model": net, "inputs": x})
 
 
-@bug("WRONG_DIM")
+@FOURTH.bug("WRONG_DIM")
 def dice_softmax_over_width(w: World):
     """softmax(-1) on (N, C, H, W) inside a Dice: the pixels of a row compete, not the classes."""
 
@@ -261,13 +247,13 @@ def dice_softmax_over_width(w: World):
     return Wiring(dice, w.maps(3, 4, 6, 8), w.classes(3, 6, 8, k=4))
 
 
-@bug("SHAPE")
+@FOURTH.bug("SHAPE")
 def mask_at_full_size_scores_at_a_quarter(w: World):
     """The net's stride is 4 and nobody scales its scores up to the mask."""
     return Wiring(nn.CrossEntropyLoss(), w.maps(2, 5, 4, 4), w.classes(2, 16, 16, k=5))
 
 
-@bug("SHAPE")
+@FOURTH.bug("SHAPE")
 def teacher_knows_more_classes(w: World):
     """The teacher has a background class that the student lacks."""
 
@@ -277,7 +263,7 @@ def teacher_knows_more_classes(w: World):
     return Wiring(distil, w.logits(16, 10), w.randn(16, 11))
 
 
-@bug("BROADCAST")
+@FOURTH.bug("BROADCAST")
 def dice_of_masks_without_channel(w: World):
     """Scores (N, 1, H, W) meet masks (N, H, W) in an own Dice: every image with every mask."""
 
@@ -288,7 +274,7 @@ def dice_of_masks_without_channel(w: World):
     return Wiring(dice, w.maps(6, 1, 5, 5), w.labels(6, 5, 5))
 
 
-@bug("BROADCAST", "WEIGHT")
+@FOURTH.bug("BROADCAST", "WEIGHT")
 def importance_column_times_losses(w: World):
     """Per-sample weights of shape (N, 1) times losses of shape (N,): each sample gets the mean
     weight."""
@@ -301,7 +287,7 @@ def importance_column_times_losses(w: World):
     return Wiring(loss, w.logits(30, 3), w.classes(30, k=3))
 
 
-@bug("TARGET_DTYPE")
+@FOURTH.bug("TARGET_DTYPE")
 def signs_from_unsigned_bytes(w: World):
     """Labels are uint8: 2 * y - 1 and its minus wrap round to 1 and 255, all samples are trained as
     negatives."""
@@ -312,7 +298,7 @@ def signs_from_unsigned_bytes(w: World):
     return Wiring(logistic, w.logits(30, 1).squeeze(1), w.labels(30).to(torch.uint8))
 
 
-@bug("TARGET_DTYPE")
+@FOURTH.bug("TARGET_DTYPE")
 def soft_labels_cut_to_integers(w: World):
     """Smoothed labels 0.95 / 0.05 pass through .long() in the loss and are all zero."""
 
@@ -322,7 +308,7 @@ def soft_labels_cut_to_integers(w: World):
     return Wiring(loss, w.logits(30, 4), 0.05 + 0.9 * w.several(30, 4))
 
 
-@bug("CLASS_DIM")
+@FOURTH.bug("CLASS_DIM")
 def channels_first_flattened(w: World):
     """(N, C, H, W) is reshaped to (-1, C) straight away, the mask to (-1)."""
 
@@ -332,7 +318,7 @@ def channels_first_flattened(w: World):
     return Wiring(pixel_loss, w.maps(3, 4, 6, 5), w.classes(3, 6, 5, k=4))
 
 
-@bug("CLASS_DIM")
+@FOURTH.bug("CLASS_DIM")
 def as_many_tokens_as_tags(w: World):
     """Output (N, T, C) untransposed into the cross entropy; T equals C, so nothing complains."""
     return Wiring(
@@ -343,7 +329,7 @@ def as_many_tokens_as_tags(w: World):
     )
 
 
-@bug("API")
+@FOURTH.bug("API")
 def bce_with_target_first(w: World):
     """binary_cross_entropy(target, output), another library's order; labels softened to 0.1 / 0.9,
     so it stays finite."""
@@ -354,13 +340,13 @@ def bce_with_target_first(w: World):
     return Wiring(loss, w.logits(30, 1).sigmoid(), 0.1 + 0.8 * w.labels(30, 1))
 
 
-@bug("API")
+@FOURTH.bug("API")
 def the_class_is_the_criterion(w: World):
     """The loss's class, never instantiated: the call makes a module out of output and target."""
     return Wiring(nn.MultiMarginLoss, w.logits(20, 4), w.classes(20, k=4))
 
 
-@bug("WEIGHT")
+@FOURTH.bug("WEIGHT")
 def pos_weight_is_positives_over_negatives(w: World):
     """pos_weight = positives / negatives, so rare labels count still less."""
     target = (w.randn(60, 4) > 1.1).to(w.dtype)
@@ -369,7 +355,7 @@ def pos_weight_is_positives_over_negatives(w: World):
     return Wiring(nn.BCEWithLogitsLoss(pos_weight=ratio), w.logits(60, 4), target)
 
 
-@bug("WEIGHT", "API")
+@FOURTH.bug("WEIGHT", "API")
 def pos_weight_in_the_third_place(w: World):
     """Negatives / positives handed over positionally is `weight`, which scales both sides of a
     label."""
@@ -381,7 +367,7 @@ def pos_weight_in_the_third_place(w: World):
     )
 
 
-@bug("WEIGHT")
+@FOURTH.bug("WEIGHT")
 def common_class_below_zero(w: World):
     """weight = 1 - 0.6 count / mean count: the commonest class gets a negative weight, its errors
     are rewarded."""
@@ -392,7 +378,7 @@ def common_class_below_zero(w: World):
     )
 
 
-@bug("TARGET_RANGE")
+@FOURTH.bug("TARGET_RANGE")
 def margin_loss_with_zero_one(w: World):
     """An own hinge wants -1 / 1, the labels are 0 / 1: negatives give a constant."""
 
@@ -402,13 +388,13 @@ def margin_loss_with_zero_one(w: World):
     return Wiring(hinge, w.logits(40, 1).flatten(), w.labels(40))
 
 
-@bug("TARGET_RANGE")
+@FOURTH.bug("TARGET_RANGE")
 def labels_one_and_two(w: World):
     """A two-class file numbers its classes 1 and 2, and so they enter the binary loss."""
     return Wiring(nn.BCEWithLogitsLoss(), w.logits(30, 1).squeeze(1), 1 + w.labels(30))
 
 
-@bug("TARGET_RANGE")
+@FOURTH.bug("TARGET_RANGE")
 def letters_numbered_from_the_blank(w: World):
     """CTC reserves 0 for the blank, the alphabet is numbered from 0 as well."""
     frames, n, letters = 14, 4, 6
@@ -421,14 +407,14 @@ def letters_numbered_from_the_blank(w: World):
     return Wiring(ctc, w.logits(frames, n, letters), w.classes(n, 5, k=letters - 1))
 
 
-@bug("TARGET_NOT_DISTRIBUTION")
+@FOURTH.bug("TARGET_NOT_DISTRIBUTION")
 def votes_of_five_annotators(w: World):
     """Soft targets are counts of votes; rows sum to five and nobody divides."""
     votes = sum(one_hot(w.classes(24, k=4), 4, w.dtype) for _ in range(5))
     return Wiring(nn.CrossEntropyLoss(), w.logits(24, 4), votes)
 
 
-@bug("TARGET_NOT_DISTRIBUTION")
+@FOURTH.bug("TARGET_NOT_DISTRIBUTION")
 def smoothing_not_shared_out(w: World):
     """Own label smoothing adds 0.2 to each of eight classes instead of 0.2 / 8: rows sum to 2.4."""
     return Wiring(
@@ -436,7 +422,7 @@ def smoothing_not_shared_out(w: World):
     )
 
 
-@bug("TARGET_NOT_DISTRIBUTION")
+@FOURTH.bug("TARGET_NOT_DISTRIBUTION")
 def log_teacher_without_log_target(w: World):
     """Both sides are log-probabilities, but log_target is left off."""
     return Wiring(
@@ -446,7 +432,7 @@ def log_teacher_without_log_target(w: World):
     )
 
 
-@bug("NUMERICS")
+@FOURTH.bug("NUMERICS")
 def branch_not_taken_overflows(w: World):
     """A 'stable' logistic loss by torch.where: the value is finite, the gradient of the other
     branch is inf * 0."""
@@ -458,7 +444,7 @@ def branch_not_taken_overflows(w: World):
     return Wiring(loss, 60 * w.logits(40, 1), w.labels(40, 1))
 
 
-@bug("NUMERICS")
+@FOURTH.bug("NUMERICS")
 def angle_of_an_exact_match(w: World):
     """Proxies imprinted from the first sample of each class, an angular margin by acos: infinite
     slope at cosine 1."""
@@ -472,7 +458,7 @@ def angle_of_an_exact_match(w: World):
     return Wiring(arc, features @ features[:4].detach().T, w.classes(24, k=4))
 
 
-@bug("NUMERICS")
+@FOURTH.bug("NUMERICS")
 def smoothing_over_forbidden_moves(w: World):
     """Illegal moves get -inf, and label smoothing wants a share of probability for each of them."""
     target = w.classes(24, k=6)
@@ -484,7 +470,7 @@ def smoothing_over_forbidden_moves(w: World):
     )
 
 
-@bug("IGNORE_INDEX")
+@FOURTH.bug("IGNORE_INDEX")
 def padded_tail_of_zeros(w: World):
     """Sentences are padded with token 0 up to twelve and the loss counts the padding."""
     target = 1 + w.classes(8, 12, k=8)
@@ -493,13 +479,13 @@ def padded_tail_of_zeros(w: World):
     return Wiring(nn.CrossEntropyLoss(), w.logits(8, 12, 9).transpose(1, 2), target)
 
 
-@bug("IGNORE_INDEX")
+@FOURTH.bug("IGNORE_INDEX")
 def real_class_declared_as_padding(w: World):
     """ignore_index=0 was copied from a translation project; here 0 is one of three sentiments."""
     return Wiring(nn.CrossEntropyLoss(ignore_index=0), w.logits(30, 3), w.classes(30, k=3))
 
 
-@bug("IGNORE_INDEX", "TARGET_RANGE")
+@FOURTH.bug("IGNORE_INDEX", "TARGET_RANGE")
 def void_clamped_to_the_last_class(w: World):
     """Void pixels 255 broke the loss, so the mask is clamped: they all become the last class."""
     target = w.classes(3, 8, 8, k=5)
@@ -512,14 +498,14 @@ def void_clamped_to_the_last_class(w: World):
     return Wiring(loss, w.maps(3, 5, 8, 8), target)
 
 
-@bug("REDUCTION")
+@FOURTH.bug("REDUCTION")
 def sum_over_unequal_batches(w: World):
     """reduction='sum' while batches have 48, 48 and 7 samples."""
     pairs = [(w.logits(n, 5), w.classes(n, k=5)) for n in (48, 48, 7)]
     return Wiring(nn.CrossEntropyLoss(reduction="sum"), *pairs[0], {"batches": pairs[1:]})
 
 
-@bug("REDUCTION")
+@FOURTH.bug("REDUCTION")
 def masked_then_averaged_over_padding(w: World):
     """Padding (-1) is multiplied out, but the mean still divides by all positions."""
     target = w.classes(6, 10, k=4)
@@ -535,7 +521,7 @@ def masked_then_averaged_over_padding(w: World):
     return Wiring(loss, w.logits(6, 10, 4), target)
 
 
-@bug("REDUCTION")
+@FOURTH.bug("REDUCTION")
 def soft_cross_entropy_averaged_over_classes(w: World):
     """-(y log p).mean() divides by the number of classes as well: twentyfold too small."""
 
@@ -545,7 +531,7 @@ def soft_cross_entropy_averaged_over_classes(w: World):
     return Wiring(loss, w.logits(40, 20), one_hot(w.classes(40, k=20), 20, w.dtype))
 
 
-@bug("CUSTOM_LOSS")
+@FOURTH.bug("CUSTOM_LOSS")
 def overlap_returned_as_loss(w: World):
     """The soft F1 of tags is returned itself and so minimised."""
 
@@ -557,7 +543,7 @@ def overlap_returned_as_loss(w: World):
     return Wiring(soft_f1, w.logits(32, 5), w.several(32, 5))
 
 
-@bug("CUSTOM_LOSS")
+@FOURTH.bug("CUSTOM_LOSS")
 def product_of_the_sums(w: World):
     """The intersection is mean(p) * mean(y): only the areas matter, no longer which pixel is
     which."""
@@ -569,7 +555,7 @@ def product_of_the_sums(w: World):
     return Wiring(dice, w.maps(4, 1, 6, 6), w.labels(4, 1, 6, 6))
 
 
-@bug("CUSTOM_LOSS")
+@FOURTH.bug("CUSTOM_LOSS")
 def forgotten_second_term(w: World):
     """A hand-written binary loss has forgotten (1 - y) log(1 - p): 'always yes' is perfect."""
 
@@ -579,7 +565,7 @@ def forgotten_second_term(w: World):
     return Wiring(loss, w.logits(36, 4), w.several(36, 4))
 
 
-@bug("CUSTOM_LOSS")
+@FOURTH.bug("CUSTOM_LOSS")
 def critic_hinge_with_one_sign(w: World):
     """The discriminator's hinge has relu(1 + score) for the real ones too: everything is called
     fake."""
@@ -590,7 +576,7 @@ def critic_hinge_with_one_sign(w: World):
     return Wiring(critic, w.logits(32, 1), w.labels(32, 1))
 
 
-@bug("CUSTOM_LOSS")
+@FOURTH.bug("CUSTOM_LOSS")
 def mixup_forgets_the_partner(w: World):
     """Soft mixup labels, but the loss reduces them to their largest entry's class."""
     first, second = (one_hot(w.classes(30, k=4), 4, w.dtype) for _ in range(2))
@@ -601,7 +587,7 @@ def mixup_forgets_the_partner(w: World):
     return Wiring(loss, w.logits(30, 4), 0.55 * first + 0.45 * second)
 
 
-@bug("DECISION_RULE")
+@FOURTH.bug("DECISION_RULE")
 def largest_value_for_largest_place(w: World):
     """torch.max(output, 1)[0] is the value, not the index."""
     return Wiring(
@@ -612,7 +598,7 @@ def largest_value_for_largest_place(w: World):
     )
 
 
-@bug("DECISION_RULE")
+@FOURTH.bug("DECISION_RULE")
 def farthest_prototype_wins(w: World):
     """The loss takes the softmax of negative distances, the decision the argmax of the
     distances."""
@@ -624,7 +610,7 @@ def farthest_prototype_wins(w: World):
     return Wiring(loss, distance, w.classes(36, k=4), {"predict": lambda d: d.argmax(dim=1)})
 
 
-@bug("DECISION_RULE")
+@FOURTH.bug("DECISION_RULE")
 def sigmoid_on_probabilities_when_deciding(w: World):
     """The model returns probabilities; the decision takes their sigmoid, above 0.5 for all of
     them."""
@@ -635,7 +621,7 @@ def sigmoid_on_probabilities_when_deciding(w: World):
     return Wiring(nn.BCELoss(), w.logits(40, 1).sigmoid(), w.labels(40, 1), {"predict": decide})
 
 
-@bug("DECISION_RULE")
+@FOURTH.bug("DECISION_RULE")
 def one_tag_for_pictures_with_many(w: World):
     """Labels are independent yes/no, the decision allows exactly one."""
 
@@ -645,14 +631,14 @@ def one_tag_for_pictures_with_many(w: World):
     return Wiring(nn.BCEWithLogitsLoss(), w.logits(40, 6), w.several(40, 6), {"predict": decide})
 
 
-@bug("IMBALANCE")
+@FOURTH.bug("IMBALANCE")
 def folders_read_one_after_the_other(w: World):
     """No shuffling: each batch has the pictures of one folder, that is of one class."""
     pairs = [(w.logits(16, 4), torch.full((16,), c)) for c in (0, 1, 2, 3)]
     return Wiring(nn.CrossEntropyLoss(), *pairs[0], {"batches": pairs[1:]})
 
 
-@bug("IMBALANCE")
+@FOURTH.bug("IMBALANCE")
 def lesion_of_three_pixels(w: World):
     """Three of 1,536 pixels are lesion and the plain pixel loss takes no notice."""
     target = torch.zeros(6, 16, 16, dtype=torch.long)
@@ -660,7 +646,7 @@ def lesion_of_three_pixels(w: World):
     return Wiring(nn.CrossEntropyLoss(), w.maps(6, 2, 16, 16), target)
 
 
-@right
+@FOURTH.right
 def probabilities_into_bce(w: World):
     """A sigmoid at the end, and BCELoss, which wants just that."""
     net, x = nn.Sequential(nn.Linear(6, 3), nn.Sigmoid()), w.randn(30, 6)
@@ -672,7 +658,7 @@ def probabilities_into_bce(w: World):
     )
 
 
-@right
+@FOURTH.right
 def one_against_the_rest(w: World):
     """K logistic regressions over exclusive classes with an argmax decision."""
     y = one_hot(w.classes(30, k=5), 5, w.dtype)
@@ -681,7 +667,7 @@ def one_against_the_rest(w: World):
     )
 
 
-@right
+@FOURTH.right
 def brier_by_hand(w: World):
     """Squared error between softmax probabilities and the one-hot code: a proper score."""
 
@@ -696,7 +682,7 @@ def brier_by_hand(w: World):
     return Wiring(brier, w.logits(32, 4), w.classes(32, k=4))
 
 
-@right
+@FOURTH.right
 def minus_log_dice(w: World):
     """-log of a smoothed Dice of sigmoids, channel against channel."""
 
@@ -707,7 +693,7 @@ def minus_log_dice(w: World):
     return Wiring(loss, w.maps(3, 1, 6, 6), w.labels(3, 1, 6, 6))
 
 
-@right
+@FOURTH.right
 def scaled_cosines_with_margin(w: World):
     """CosFace: cosines, minus 0.2 at the target, times 12, inside the loss."""
 
@@ -733,13 +719,13 @@ def scaled_cosines_with_margin(w: World):
     )
 
 
-@right
+@FOURTH.right
 def softly_capped_scores(w: World):
     """Logits capped as 30 tanh(x / 30), a bound that does not bind."""
     return Wiring(nn.CrossEntropyLoss(), 30 * torch.tanh(w.logits(32, 6) / 30), w.classes(32, k=6))
 
 
-@right
+@FOURTH.right
 def mostly_masked_language_model(w: World):
     """Four of five positions are -100, the default ignore_index, as in masked language
     modelling."""
@@ -753,7 +739,7 @@ def mostly_masked_language_model(w: World):
     )
 
 
-@right
+@FOURTH.right
 def nearest_prototype(w: World):
     """Softmax of negative distances in the loss, argmin in the decision."""
     distance = F.softplus(w.logits(36, 4)) * 2
@@ -765,7 +751,7 @@ def nearest_prototype(w: World):
     )
 
 
-@right
+@FOURTH.right
 def mixup_as_soft_labels(w: World):
     """Mixed one-hot labels, rows summing to one (weights 3/4 and 1/4 are exact in every
     precision)."""
@@ -773,14 +759,14 @@ def mixup_as_soft_labels(w: World):
     return Wiring(nn.CrossEntropyLoss(), w.logits(24, 4), 0.75 * a + 0.25 * b)
 
 
-@right
+@FOURTH.right
 def tags_as_a_uniform_distribution(w: World):
     """Hashtags by softmax: each picture's k tags share probability one, deliberately."""
     tags = torch.maximum(w.labels(28, 6), one_hot(w.classes(28, k=6), 6, w.dtype))
     return Wiring(nn.CrossEntropyLoss(), w.logits(28, 6), tags / tags.sum(1, keepdim=True))
 
 
-@right
+@FOURTH.right
 def rare_classes_weighted_up(w: World):
     """Balanced weights n / (K n_c) with an uneven batch."""
     target = torch.tensor([0] * 30 + [1] * 12 + [2] * 6)
@@ -788,7 +774,7 @@ def rare_classes_weighted_up(w: World):
     return Wiring(nn.CrossEntropyLoss(weight=weight), w.logits(48, 3), target)
 
 
-@right
+@FOURTH.right
 def rare_positives_weighted_up(w: World):
     """pos_weight = negatives / positives for each label."""
     target = (w.randn(60, 3) > 1).to(w.dtype)
@@ -802,7 +788,7 @@ def rare_positives_weighted_up(w: World):
     )
 
 
-@right
+@FOURTH.right
 def soft_margin_with_signs(w: World):
     """SoftMarginLoss with -1 / 1 in the scores' own shape."""
     return Wiring(
@@ -813,7 +799,7 @@ def soft_margin_with_signs(w: World):
     )
 
 
-@right
+@FOURTH.right
 def time_first_on_both_sides(w: World):
     """(T, N, C) and (T, N), flattened alike."""
 
@@ -825,7 +811,7 @@ def time_first_on_both_sides(w: World):
     )
 
 
-@right
+@FOURTH.right
 def distillation_in_logs(w: World):
     """Log-probabilities on both sides with log_target=True and T squared."""
 
@@ -840,7 +826,7 @@ def distillation_in_logs(w: World):
     return Wiring(distil, w.logits(24, 5), 2 * w.randn(24, 5))
 
 
-@right
+@FOURTH.right
 def critic_hinge(w: World):
     """A discriminator's hinge: relu(1 - s) for the real, relu(1 + s) for the fake."""
 
@@ -850,7 +836,7 @@ def critic_hinge(w: World):
     return Wiring(critic, w.logits(32, 1), w.labels(32, 1))
 
 
-@right
+@FOURTH.right
 def sum_over_valid_tokens(w: World):
     """reduction='sum' divided by the number of unpadded tokens, padding 0 declared."""
     target = 1 + w.classes(6, 8, k=6)
@@ -866,7 +852,7 @@ def sum_over_valid_tokens(w: World):
     return Wiring(loss, w.logits(6, 8, 7), target)
 
 
-@right
+@FOURTH.right
 def ordered_levels(w: World):
     """Ordinal classes as cumulative yes/no questions; the decision counts the yeses."""
 
@@ -881,7 +867,7 @@ def ordered_levels(w: World):
     )
 
 
-@right
+@FOURTH.right
 def smoothing_by_hand(w: World):
     """(1 - e) nll + e mean(-log p): the label smoothing that torch has, written out."""
 
@@ -893,7 +879,7 @@ def smoothing_by_hand(w: World):
     return Wiring(loss, w.logits(32, 6), w.classes(32, k=6))
 
 
-@right
+@FOURTH.right
 def coarse_label_only(w: World):
     """Only the group of a sample is known: -log of the sum of its members' probabilities."""
     member = torch.tensor([[1, 1, 0, 0, 0], [0, 0, 1, 1, 1]], dtype=torch.bool)
@@ -908,7 +894,7 @@ def coarse_label_only(w: World):
     return Wiring(loss, w.logits(30, 5), w.classes(30, k=2), {"predict": predict})
 
 
-@right
+@FOURTH.right
 def contrastive_square(w: World):
     """A batch's similarities (N, N), target arange(N): each picture's own caption is right."""
 
@@ -930,7 +916,7 @@ def contrastive_square(w: World):
     return Wiring(clip, w.run(net, x), torch.arange(12), {"model": net, "inputs": x})
 
 
-@right
+@FOURTH.right
 def shifted_language_model(w: World):
     """Output and target both hold the whole text; the loss shifts them against each other."""
 
@@ -942,7 +928,7 @@ def shifted_language_model(w: World):
     return Wiring(loss, w.logits(5, 9, 8), w.classes(5, 9, k=8))
 
 
-@right
+@FOURTH.right
 def hardest_quarter(w: World):
     """Online hard examples: the mean of the largest quarter of the losses."""
 
@@ -953,7 +939,7 @@ def hardest_quarter(w: World):
     return Wiring(loss, w.maps(3, 4, 6, 6), w.classes(3, 6, 6, k=4))
 
 
-@right
+@FOURTH.right
 def unmeasured_assays_are_nan(w: World):
     """Missing labels are NaN in the target, and the loss picks the measured ones before anything
     else."""
@@ -967,7 +953,7 @@ def unmeasured_assays_are_nan(w: World):
     return Wiring(loss, w.logits(30, 5), target)
 
 
-@right
+@FOURTH.right
 def uncertain_findings_are_minus_one(w: World):
     """-1 marks 'uncertain'; such entries are masked, and the mask is divided out."""
     target = w.labels(30, 5)
@@ -982,7 +968,7 @@ def uncertain_findings_are_minus_one(w: World):
     return Wiring(loss, w.logits(30, 5), target)
 
 
-@right
+@FOURTH.right
 def yes_or_no_as_booleans(w: World):
     """Boolean targets choose between the two softplus terms."""
 
@@ -994,7 +980,7 @@ def yes_or_no_as_booleans(w: World):
     )
 
 
-@right
+@FOURTH.right
 def void_pixels_declared(w: World):
     """255 in the mask, ignore_index=255 in the loss, dropout in the middle of the net."""
     net = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Dropout2d(0.2), nn.Conv2d(8, 4, 1))
@@ -1005,7 +991,7 @@ def void_pixels_declared(w: World):
     )
 
 
-@right
+@FOURTH.right
 def prior_added_to_the_scores(w: World):
     """Logit adjustment: the log of the class frequencies is added in training, not in the
     decision."""
@@ -1019,7 +1005,7 @@ def prior_added_to_the_scores(w: World):
     )
 
 
-@right
+@FOURTH.right
 def generalised_cross_entropy(w: World):
     """(1 - p_y ** 0.7) / 0.7, bounded and robust to wrong labels."""
 
@@ -1030,7 +1016,7 @@ def generalised_cross_entropy(w: World):
     return Wiring(gce, w.logits(40, 4), w.classes(40, k=4))
 
 
-@right
+@FOURTH.right
 def focal_with_class_table(w: World):
     """Focal loss as it should be: per sample, alpha by class, then the mean; classes last."""
     alpha = torch.tensor([0.5, 1.0, 1.5], dtype=w.dtype)

@@ -12,24 +12,10 @@ import math
 
 import torch
 import torch.nn.functional as F
-from diagnosis_cases import Bug, Wiring, World, one_hot
+from diagnosis_cases import Trial, Wiring, World, one_hot
 from torch import nn
 
-SEALED_BUGS: dict[str, Bug] = {}
-SEALED_RIGHT: dict = {}
-
-
-def bug(*codes: str):
-    def register(build):
-        SEALED_BUGS[build.__name__] = Bug(" ".join(codes), "any", build)
-        return build
-
-    return register
-
-
-def right(build):
-    SEALED_RIGHT[build.__name__] = build
-    return build
+SEALED = Trial()
 
 
 class LeafNet(nn.Module):
@@ -45,7 +31,7 @@ class LeafNet(nn.Module):
         return F.softmax(self.head(pooled), dim=1)
 
 
-@bug("DOUBLE_ACTIVATION")
+@SEALED.bug("DOUBLE_ACTIVATION")
 def leaf_net_returns_softmax(w: World):
     """The image classifier's forward ends in softmax, the criterion is cross-entropy with label
     smoothing."""
@@ -71,7 +57,7 @@ class BCEDice(nn.Module):
         return self.share * self.bce(pred, mask) + (1 - self.share) * (1 - dice).mean()
 
 
-@bug("DOUBLE_ACTIVATION")
+@SEALED.bug("DOUBLE_ACTIVATION")
 def combo_loss_on_sigmoid_unet(w: World):
     """The network ends in a sigmoid for the Dice half, but the BCE half of the sum applies its
     own."""
@@ -98,7 +84,7 @@ class AlphaFocal(nn.Module):
         return (-share * (1 - pt) ** self.gamma * pt.log()).mean()
 
 
-@bug("BROADCAST")
+@SEALED.bug("BROADCAST")
 def fraud_focal_column_against_row(w: World):
     """Scores are (N, 1), labels (N,): the arithmetic inside the focal loss makes N x N of them."""
     head = nn.Sequential(nn.Linear(7, 12), nn.Tanh(), nn.Linear(12, 1))
@@ -117,7 +103,7 @@ class NameTagger(nn.Module):
         return emissions.view(batch, self.tags, steps)  # should have been a transpose
 
 
-@bug("CLASS_DIM")
+@SEALED.bug("CLASS_DIM")
 def tagger_views_instead_of_transposing(w: World):
     """(batch, time, tags) is viewed as (batch, tags, time), which mixes words and tags."""
     model, ids = NameTagger(40, 5), w.classes(8, 9, k=40)
@@ -138,7 +124,7 @@ class PosModel(nn.Module):
         return self.out(torch.tanh(self.embed(ids))).transpose(1, 2)
 
 
-@bug("IGNORE_INDEX")
+@SEALED.bug("IGNORE_INDEX")
 def padded_sentences_without_ignore_index(w: World):
     """Words and tags are padded with 0 (no word has tag 0), but the criterion is not told."""
     lengths = torch.tensor([12, 4, 5, 3, 7, 4, 2, 6])
@@ -148,7 +134,7 @@ def padded_sentences_without_ignore_index(w: World):
     return Wiring(nn.CrossEntropyLoss(), w.run(model, ids), tags, {"model": model, "inputs": ids})
 
 
-@bug("WEIGHT")
+@SEALED.bug("WEIGHT")
 def class_weights_are_the_frequencies(w: World):
     """Weights meant to help the rare classes are the classes' shares, so they help the frequent
     ones."""
@@ -170,7 +156,7 @@ class FocalOverCE(nn.Module):
         return ((1 - pt) ** self.gamma * nll).mean()
 
 
-@bug("CUSTOM_LOSS")
+@SEALED.bug("CUSTOM_LOSS")
 def focal_of_the_mean_cross_entropy(w: World):
     """The cross-entropy is already the batch's mean when it is modulated: one factor for all
     pixels."""
@@ -182,7 +168,7 @@ def naive_bce(scores, y):
     return -(y * torch.log(p) + (1 - y) * torch.log(1 - p)).mean()
 
 
-@bug("NUMERICS")
+@SEALED.bug("NUMERICS")
 def handwritten_bce_on_unscaled_features(w: World):
     """Features were not standardised, the sigmoid saturates to exactly 0 and 1, and log(0) times 0
     is NaN."""
@@ -199,7 +185,7 @@ class PartialLabels(nn.Module):
         return (each * known).mean()
 
 
-@bug("REDUCTION")
+@SEALED.bug("REDUCTION")
 def unknown_findings_counted_in_the_mean(w: World):
     """Masked entries are zeroed, but the mean still divides by all of them: the scale follows the
     gaps."""
@@ -221,7 +207,7 @@ class Churn(nn.Module):
         return torch.sigmoid(self.out(F.relu(self.body(x)))).squeeze(1)
 
 
-@bug("DECISION_RULE")
+@SEALED.bug("DECISION_RULE")
 def evaluation_applies_the_sigmoid_again(w: World):
     """Training is right (sigmoid and BCELoss); the evaluation takes a second sigmoid, so all are
     positive."""
@@ -248,7 +234,7 @@ class F1Loss(nn.Module):
         return loss
 
 
-@bug("NO_GRADIENT")
+@SEALED.bug("NO_GRADIENT")
 def f1_loss_made_to_require_grad(w: World):
     """F1 of thresholded scores; the error at backward was silenced with requires_grad = True."""
     return Wiring(F1Loss(), w.logits(32, 4), w.labels(32, 4))
@@ -267,13 +253,13 @@ class Tversky(nn.Module):
         ).mean()
 
 
-@bug("LOGITS_FOR_PROBS")
+@SEALED.bug("LOGITS_FOR_PROBS")
 def tversky_without_sigmoid(w: World):
     """The Tversky loss counts probabilities, the decoder's last convolution gives raw scores."""
     return Wiring(Tversky(), w.maps(4, 1, 8, 8), w.labels(4, 1, 8, 8))
 
 
-@bug("NOT_LOG_PROBS")
+@SEALED.bug("NOT_LOG_PROBS")
 def distillation_softmax_on_both_sides(w: World):
     """KLDivLoss wants the student's log-probabilities; it gets softmax for student and teacher
     alike."""
@@ -297,7 +283,7 @@ class CharModel(nn.Module):
         return scores.reshape(-1, scores.shape[-1])
 
 
-@bug("WRONG_DIM")
+@SEALED.bug("WRONG_DIM")
 def char_model_normalises_over_time(w: World):
     """LogSoftmax(dim=1) of a classifier was kept for (batch, time, chars): it runs over the time
     steps."""
@@ -307,13 +293,13 @@ def char_model_normalises_over_time(w: World):
     )
 
 
-@bug("TARGET_RANGE")
+@SEALED.bug("TARGET_RANGE")
 def masks_read_from_png(w: World):
     """Foreground is 255 in the mask files, and nobody divided."""
     return Wiring(nn.BCEWithLogitsLoss(), w.maps(4, 1, 8, 8), 255 * w.labels(4, 1, 8, 8))
 
 
-@bug("ONE_CLASS")
+@SEALED.bug("ONE_CLASS")
 def softmax_on_one_neuron(w: World):
     """The ten-class head was cut to one neuron and the softmax stayed: the output is 1 always."""
     net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 1), nn.Softmax(dim=1))
@@ -330,7 +316,7 @@ def stack(sizes):
     return nn.Sequential(*layers)
 
 
-@bug("BOUNDED_LOGITS")
+@SEALED.bug("BOUNDED_LOGITS")
 def mlp_built_in_a_loop(w: World):
     """The loop that builds the layers puts a ReLU after the last one too."""
     net, x = stack([6, 24, 24, 5]), 2 * w.randn(30, 6)
@@ -339,7 +325,7 @@ def mlp_built_in_a_loop(w: World):
     )
 
 
-@bug("OBJECTIVE")
+@SEALED.bug("OBJECTIVE")
 def genres_with_cross_entropy(w: World):
     """A film has several genres or none; softmax cross-entropy makes them compete, prediction is
     by sigmoid."""
@@ -351,8 +337,8 @@ def genres_with_cross_entropy(w: World):
     )
 
 
-@bug("SHAPE")
-def masks_with_a_channel(w: World):
+@SEALED.bug("SHAPE")
+def masks_from_a_loader_with_a_channel(w: World):
     """The mask loader adds a channel, (N, 1, H, W), which cross-entropy does not take (an
     exception)."""
     net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 1))
@@ -361,7 +347,7 @@ def masks_with_a_channel(w: World):
     )
 
 
-@bug("TARGET_DTYPE")
+@SEALED.bug("TARGET_DTYPE")
 def labels_from_a_float_column(w: World):
     """The label column of the table came out as floats, cross-entropy wants class indices (an
     exception)."""
@@ -382,7 +368,7 @@ class BalancedFocal(nn.Module):
         return (factor * nll)[keep].mean()
 
 
-@right
+@SEALED.right
 def focal_segmentation_with_void(w: World):
     """Per pixel focal loss, class shares outside of the exponential, void pixels left out of the
     mean."""
@@ -402,7 +388,7 @@ class TokenLoss(nn.Module):
         return -logp.masked_fill(~real, 0.0).sum() / real.sum()
 
 
-@right
+@SEALED.right
 def decoder_loss_masks_inside(w: World):
     """Class scores last, long tails of zeros in the target, and no ignore_index: the loss masks by
     itself."""
@@ -411,8 +397,8 @@ def decoder_loss_masks_inside(w: World):
     return Wiring(TokenLoss(), w.logits(6, 10, 8), tokens, {"predict": lambda out: out.argmax(-1)})
 
 
-@right
-def distillation_in_logs(w: World):
+@SEALED.right
+def distillation_by_kldivloss_in_logs(w: World):
     """Student and teacher both as log-probabilities, and the criterion knows (log_target)."""
     student, teacher = w.logits(20, 6), 2 * w.randn(20, 6)
     return Wiring(
@@ -432,7 +418,7 @@ class OneVersusRest(nn.Module):
         return F.binary_cross_entropy_with_logits(scores, hot, reduction="none").sum(1).mean()
 
 
-@right
+@SEALED.right
 def one_versus_rest_with_argmax(w: World):
     """K binary problems for exclusive classes, summed over the classes; the largest score
     decides."""
@@ -454,7 +440,7 @@ class Ensemble(nn.Module):
         return logp.logsumexp(0) - math.log(len(self.heads))
 
 
-@right
+@SEALED.right
 def ensemble_mean_in_log_space(w: World):
     """The log of the members' mean probability, for NLLLoss."""
     model, x = Ensemble(3, 6, 4), 1.5 * w.randn(24, 6)
@@ -471,7 +457,7 @@ class TwoTowers(nn.Module):
         return a @ b.t() / 0.07
 
 
-@right
+@SEALED.right
 def image_and_text_towers(w: World):
     """Cosines over a temperature, row i belongs to column i, cross-entropy both ways."""
     scores = w.run(TwoTowers(), w.randn(16, 6), w.randn(16, 5))
@@ -490,7 +476,7 @@ class LogitBCEDice(nn.Module):
         return F.binary_cross_entropy_with_logits(scores, mask) + 1 - dice.mean()
 
 
-@right
+@SEALED.right
 def lesion_bce_and_dice_on_scores(w: World):
     """Raw scores; BCE brings its sigmoid, the Dice half takes its own, and zero is the
     threshold."""
@@ -502,7 +488,7 @@ def lesion_bce_and_dice_on_scores(w: World):
     )
 
 
-@right
+@SEALED.right
 def hinge_discriminator(w: World):
     """Real is 1 and fake is -1, raw scores, hinge loss written out."""
     critic = nn.Sequential(nn.Linear(6, 12), nn.LeakyReLU(0.2), nn.Linear(12, 1), nn.Flatten(0))
@@ -512,7 +498,7 @@ def hinge_discriminator(w: World):
     )
 
 
-@right
+@SEALED.right
 def rare_defects_with_pos_weight(w: World):
     """One part in eight is defective, pos_weight is negatives over positives, and logits are cut
     at zero."""
@@ -533,7 +519,7 @@ class Coral(nn.Module):
         return self.score(x) + self.cuts.sort(descending=True).values
 
 
-@right
+@SEALED.right
 def ordered_stages(w: World):
     """Binary cross-entropy for 'stage above j', each cut at zero (the stage is how many of them
     hold)."""
@@ -548,7 +534,7 @@ def ordered_stages(w: World):
     )
 
 
-@bug("DOUBLE_ACTIVATION")
+@SEALED.bug("DOUBLE_ACTIVATION")
 def segmenter_with_softmax_activation_and_combo_loss(w: World):
     """The decoder was built with activation="softmax", but both terms of the combo loss start from
     scores."""
@@ -573,7 +559,7 @@ def segmenter_with_softmax_activation_and_combo_loss(w: World):
     return Wiring(combo, w.run(model, x), w.classes(3, 8, 8, k=4), {"model": model, "inputs": x})
 
 
-@bug("OBJECTIVE")
+@SEALED.bug("OBJECTIVE")
 def chest_findings_with_cross_entropy(w: World):
     """Several findings per image (multi-hot rows, some without any) are trained with softmax
     cross-entropy."""
@@ -593,7 +579,7 @@ def chest_findings_with_cross_entropy(w: World):
     return Wiring(nn.CrossEntropyLoss(), w.run(Findings(), x), w.several(20, 7))
 
 
-@bug("NOT_LOG_PROBS")
+@SEALED.bug("NOT_LOG_PROBS")
 def distillation_with_softmax_on_both_sides(w: World):
     """The student's side of kl_div gets softmax where log_softmax belongs; the loss comes out
     negative."""
@@ -612,7 +598,7 @@ def distillation_with_softmax_on_both_sides(w: World):
     return Wiring(Distiller(), w.logits(24, 6), 3 * w.randn(24, 6))
 
 
-@bug("LOGITS_FOR_PROBS")
+@SEALED.bug("LOGITS_FOR_PROBS")
 def soft_dice_without_sigmoid(w: World):
     """The network ends in a 1 x 1 convolution and the soft Dice loss takes its scores for
     probabilities."""
@@ -631,7 +617,7 @@ def soft_dice_without_sigmoid(w: World):
     return Wiring(SoftDice(), w.maps(5, 1, 8, 8), w.labels(5, 1, 8, 8))
 
 
-@bug("BOUNDED_LOGITS")
+@SEALED.bug("BOUNDED_LOGITS")
 def relu_after_every_linear_layer(w: World):
     """A helper that stacks Linear and ReLU puts a ReLU after the class scores as well."""
 
@@ -647,7 +633,7 @@ def relu_after_every_linear_layer(w: World):
     )
 
 
-@bug("NO_GRADIENT")
+@SEALED.bug("NO_GRADIENT")
 def iou_loss_of_thresholded_mask(w: World):
     """IoU of the thresholded mask as loss; the complaint of backward() was silenced with
     requires_grad_()."""
@@ -663,7 +649,7 @@ def iou_loss_of_thresholded_mask(w: World):
     return Wiring(IoULoss(), w.maps(4, 1, 8, 8), w.labels(4, 1, 8, 8))
 
 
-@bug("ONE_CLASS")
+@SEALED.bug("ONE_CLASS")
 def sentiment_lstm_with_softmax_over_one_unit(w: World):
     """A sentiment network with a single output unit ends in Softmax(dim=1): every review gets
     1.0."""
@@ -686,7 +672,7 @@ def sentiment_lstm_with_softmax_over_one_unit(w: World):
     )
 
 
-@bug("WRONG_DIM")
+@SEALED.bug("WRONG_DIM")
 def batched_tagger_normalised_over_time(w: World):
     """The tagger's log_softmax(dim=1) was right for one (time, tag) sentence; batched, dim 1 is
     time."""
@@ -710,7 +696,7 @@ def batched_tagger_normalised_over_time(w: World):
     )
 
 
-@bug("BROADCAST")
+@SEALED.bug("BROADCAST")
 def linear_svm_hinge_over_all_pairs(w: World):
     """Linear SVM: scores of shape (N, 1) times labels of shape (N,) make the hinge of all N x N
     pairs."""
@@ -723,7 +709,7 @@ def linear_svm_hinge_over_all_pairs(w: World):
     return Wiring(hinge, output, 2 * w.labels(32) - 1, {"model": svm, "inputs": x})
 
 
-@bug("TARGET_DTYPE")
+@SEALED.bug("TARGET_DTYPE")
 def discriminator_labels_from_full(w: World):
     """GAN: torch.full((n,), 1) gives integer labels, BCELoss wants them in the scores' dtype."""
 
@@ -742,7 +728,7 @@ def discriminator_labels_from_full(w: World):
     return Wiring(nn.BCELoss(), w.run(Discriminator(), w.randn(16, 1, 8, 8)), labels)
 
 
-@bug("CLASS_DIM")
+@SEALED.bug("CLASS_DIM")
 def cross_entropy_2d_viewed_without_permute(w: World):
     """(N, C, H, W) scores are viewed as (-1, C) without moving C to the end: rows mix pixels."""
 
@@ -757,7 +743,7 @@ def cross_entropy_2d_viewed_without_permute(w: World):
     return Wiring(cross_entropy_2d, w.maps(3, 5, 8, 8), mask)
 
 
-@bug("API")
+@SEALED.bug("API")
 def loss_ported_from_keras_gets_prediction_first(w: World):
     """A weighted loss ported with Keras' order (y_true, y_pred) is called as criterion(output,
     target)."""
@@ -778,7 +764,7 @@ def loss_ported_from_keras_gets_prediction_first(w: World):
     return Wiring(WeightedCrossentropy(), w.run(model, x), w.labels(24, 1))
 
 
-@bug("WEIGHT")
+@SEALED.bug("WEIGHT")
 def class_weights_are_the_shares(w: World):
     """The weights are the classes' shares of the pixels, not their inverses: background counts
     most."""
@@ -793,7 +779,7 @@ def class_weights_are_the_shares(w: World):
     return Wiring(criterion, w.maps(4, 4, 10, 10), masks)
 
 
-@bug("TARGET_RANGE")
+@SEALED.bug("TARGET_RANGE")
 def png_mask_as_read(w: World):
     """The mask comes from the PNG as 0 and 255, only cast to float; BCE goes far below zero."""
 
@@ -806,7 +792,7 @@ def png_mask_as_read(w: World):
     return Wiring(bce_dice, w.maps(4, 1, 8, 8), png.to(w.dtype))
 
 
-@bug("TARGET_NOT_DISTRIBUTION")
+@SEALED.bug("TARGET_NOT_DISTRIBUTION")
 def annotators_votes_as_soft_labels(w: World):
     """Rows of raters' votes (after dropping 'unknown', 2 to 10 of them) go into cross-entropy
     undivided."""
@@ -818,7 +804,7 @@ def annotators_votes_as_soft_labels(w: World):
     return Wiring(nn.CrossEntropyLoss(), w.logits(20, 6), votes.to(w.dtype))
 
 
-@bug("NUMERICS")
+@SEALED.bug("NUMERICS")
 def balanced_edge_loss_with_idle_clamp(w: World):
     """Class-balanced BCE for edges: 1 - 1e-8 is 1 in float32, so confident pixels give log(0)."""
 
@@ -832,7 +818,7 @@ def balanced_edge_loss_with_idle_clamp(w: World):
     return Wiring(edge_loss, w.run(side, image), w.labels(3, 1, 10, 10))
 
 
-@bug("IGNORE_INDEX")
+@SEALED.bug("IGNORE_INDEX")
 def translation_trained_on_padding(w: World):
     """Sentences are padded with <pad> = 0, which the loss counts like a word."""
     PAD, EOS, vocabulary = 0, 2, 12
@@ -859,7 +845,7 @@ def translation_trained_on_padding(w: World):
     )
 
 
-@bug("REDUCTION")
+@SEALED.bug("REDUCTION")
 def masked_tokens_averaged_over_all_places(w: World):
     """Padding is masked to zero, but the mean is taken over all places instead of over the
     words."""
@@ -880,7 +866,7 @@ def masked_tokens_averaged_over_all_places(w: World):
     return Wiring(MaskedCrossEntropy(pad=0), w.logits(6, 12, 10), target)
 
 
-@bug("CUSTOM_LOSS")
+@SEALED.bug("CUSTOM_LOSS")
 def focal_factor_of_the_mean(w: World):
     """Focal loss: cross-entropy is averaged first, so one factor weighs the whole batch, not each
     example."""
@@ -898,7 +884,7 @@ def focal_factor_of_the_mean(w: World):
     return Wiring(FocalLoss(), w.logits(32, 5), w.classes(32, k=5))
 
 
-@bug("DECISION_RULE")
+@SEALED.bug("DECISION_RULE")
 def tags_counted_above_one_half_of_the_score(w: World):
     """BCEWithLogitsLoss trains scores, and the accuracy takes a tag for present where the score
     exceeds 0.5."""
@@ -915,7 +901,7 @@ def tags_counted_above_one_half_of_the_score(w: World):
     )
 
 
-@right
+@SEALED.right
 def token_loss_summed_and_divided_by_the_words(w: World):
     """Hand-written: log_softmax, gather, mask, sum over words divided by their number."""
 
@@ -930,7 +916,7 @@ def token_loss_summed_and_divided_by_the_words(w: World):
     return Wiring(token_nll, w.logits(5, 9, 7), target)
 
 
-@right
+@SEALED.right
 def log_of_a_mean_of_softmaxes(w: World):
     """A mixture of three softmax heads, averaged in log space, before NLLLoss."""
 
@@ -952,7 +938,7 @@ def log_of_a_mean_of_softmaxes(w: World):
     )
 
 
-@right
+@SEALED.right
 def one_against_all_bce_on_mixup_targets(w: World):
     """Exclusive classes with one sigmoid each (as in newer ImageNet recipes), mixup targets,
     argmax at the end."""
@@ -966,7 +952,7 @@ def one_against_all_bce_on_mixup_targets(w: World):
     )
 
 
-@right
+@SEALED.right
 def scores_softly_capped_at_thirty(w: World):
     """Language model whose scores pass through 30 tanh(x / 30): a wide, deliberate cap."""
 
@@ -988,7 +974,7 @@ def scores_softly_capped_at_thirty(w: World):
     )
 
 
-@right
+@SEALED.right
 def contrastive_pairs_with_the_diagonal_as_target(w: World):
     """Image-text pairs: cosine similarities times 14, each row's class is its own index, both
     directions."""
@@ -1008,7 +994,7 @@ def contrastive_pairs_with_the_diagonal_as_target(w: World):
     return Wiring(both_ways, w.run(Pairs(), 1.5 * w.randn(12, 10)), torch.arange(12))
 
 
-@right
+@SEALED.right
 def distillation_in_log_space(w: World):
     """Both sides log_softmax at temperature 2 and log_target=True: the target is logs by
     agreement."""
@@ -1020,7 +1006,7 @@ def distillation_in_log_space(w: World):
     )
 
 
-@right
+@SEALED.right
 def dice_and_cross_entropy_leaving_out_void(w: World):
     """Void pixels (255) are left out of both terms; Dice takes the softmax of the same scores."""
 
@@ -1043,7 +1029,7 @@ def dice_and_cross_entropy_leaving_out_void(w: World):
     return Wiring(void_aware, w.maps(3, 4, 8, 8), mask)
 
 
-@right
+@SEALED.right
 def channels_last_scores_reshaped(w: World):
     """Per-patch scores (N, H, W, K) of a linear layer: here reshape(-1, K) needs no permute."""
 
@@ -1060,7 +1046,7 @@ def channels_last_scores_reshaped(w: World):
     )
 
 
-@right
+@SEALED.right
 def multiple_choice_with_one_score_per_choice(w: World):
     """A single-unit head scores each of four answers; viewed as (question, answer) they are the
     classes."""
@@ -1084,7 +1070,7 @@ def multiple_choice_with_one_score_per_choice(w: World):
     )
 
 
-@right
+@SEALED.right
 def ordered_grades_as_cumulative_questions(w: World):
     """Ordinal grades 0..4 as four questions 'above k?'; each is answered yes where its score is
     above zero."""

@@ -18,27 +18,13 @@ from diagnosis_cases import (
     sigmoid_focal,
     soft_dice,
 )
-from diagnosis_own_losses import OWN_BUGS, OWN_RIGHT
-from diagnosis_trial import (
-    SECOND_BUGS,
-    SECOND_RIGHT,
-    THIRD_BUGS,
-    THIRD_RIGHT,
-    TRIAL_BUGS,
-    TRIAL_RIGHT,
-)
-from diagnosis_trial_4 import FOURTH_BUGS, FOURTH_RIGHT
-from diagnosis_trial_5 import SEALED_BUGS, SEALED_RIGHT
+from diagnosis_trials import ALL_BUGS, ALL_RIGHT, OWN, SIZES, TRIED_BUGS
 
 from companion import losses
 from companion.diagnosis import Report, diagnose
 from companion.diagnosis.codes import CODES
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-ALL_RIGHT = (
-    RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT | FOURTH_RIGHT | SEALED_RIGHT | OWN_RIGHT
-)
-TRIALS = TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS | FOURTH_BUGS | SEALED_BUGS | OWN_BUGS
 MISSED = {
     # It was thought to fail, and torch takes it: one sample without its batch.
     "squeezed_away_batch",
@@ -80,11 +66,11 @@ def test_nothing_else_is_certain(name):
     assert {one.code for one in report.findings if one.level == "certain"} <= {bug.code}, report
 
 
-@pytest.mark.parametrize("name", TRIALS)
+@pytest.mark.parametrize("name", TRIED_BUGS)
 def test_a_bug_of_the_trial_is_found(name):
-    report = look(TRIALS[name].build(World()))
+    report = look(TRIED_BUGS[name].build(World()))
     codes = {one.code for one in report.findings if one.level != "note"}
-    accepted = set(TRIALS[name].code.split())
+    accepted = set(TRIED_BUGS[name].code.split())
     assert bool(accepted & codes) == (name not in MISSED), report
     assert not failures(report)
 
@@ -120,14 +106,16 @@ def test_every_code_occurs_in_the_catalogue():
     assert {bug.code for bug in BUGS.values()} == set(CODES)
 
 
+def test_no_wiring_hides_behind_another_of_its_name():
+    assert len(ALL_BUGS) == len(BUGS) + sum(len(trial.bugs) for trial in (*SIZES, OWN))
+    assert len(ALL_RIGHT) == len(RIGHT) + sum(len(trial.rights) for trial in (*SIZES, OWN))
+
+
 def test_the_catalogue_is_large_enough():
     assert len(BUGS) >= 60
     assert len(RIGHT) >= 30
-    assert (len(TRIAL_BUGS), len(TRIAL_RIGHT)) == (20, 10)
-    assert (len(SECOND_BUGS), len(SECOND_RIGHT)) == (20, 10)
-    assert (len(THIRD_BUGS), len(THIRD_RIGHT)) == (20, 10)
-    assert (len(FOURTH_BUGS), len(FOURTH_RIGHT)) == (60, 30)
-    assert (len(SEALED_BUGS), len(SEALED_RIGHT)) == (40, 20)
+    for trial, size in SIZES.items():
+        assert (len(trial.bugs), len(trial.rights)) == size
 
 
 BY_CLASS = {

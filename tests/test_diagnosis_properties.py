@@ -7,18 +7,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from diagnosis_cases import BUGS, RIGHT, World
-from diagnosis_own_losses import OWN_BUGS, OWN_RIGHT
-from diagnosis_trial import (
-    SECOND_BUGS,
-    SECOND_RIGHT,
-    THIRD_BUGS,
-    THIRD_RIGHT,
-    TRIAL_BUGS,
-    TRIAL_RIGHT,
-)
-from diagnosis_trial_4 import FOURTH_BUGS, FOURTH_RIGHT
-from diagnosis_trial_5 import SEALED_BUGS, SEALED_RIGHT
+from diagnosis_cases import World
+from diagnosis_trials import ALL_BUGS, ALL_RIGHT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -26,10 +16,6 @@ from torch import Tensor, nn
 from companion.diagnosis import diagnose
 from companion.diagnosis.sandbox import tensors_in
 
-ALL_BUGS = BUGS | TRIAL_BUGS | SECOND_BUGS | THIRD_BUGS | FOURTH_BUGS | SEALED_BUGS | OWN_BUGS
-ALL_RIGHT = (
-    RIGHT | TRIAL_RIGHT | SECOND_RIGHT | THIRD_RIGHT | FOURTH_RIGHT | SEALED_RIGHT | OWN_RIGHT
-)
 BUILDS = {name: bug.build for name, bug in ALL_BUGS.items()} | ALL_RIGHT
 CRITERIA = {
     "cross_entropy": F.cross_entropy,
