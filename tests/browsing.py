@@ -10,6 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
 
 from tools.notebooks import repository
@@ -33,6 +34,12 @@ def site(tmp_path_factory) -> Path:
     status, printed = build(ROOT, target)
     assert status == 0, printed[-6000:]
     return target / "_build" / "html"
+
+
+@functools.cache
+def parsed(page: Path) -> BeautifulSoup:
+    """A finished page, to be read and not changed."""
+    return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
 
 
 def unavailable(reason: str) -> None:

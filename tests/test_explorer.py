@@ -9,13 +9,12 @@ import nbformat
 import pytest
 import torch
 import which_loss
-from bs4 import BeautifulSoup
 from sklearn import metrics
 from torch import nn
 
 from companion import decisions, losses
 from tests import chapter_predictions
-from tests.browsing import ROOT, watched_page
+from tests.browsing import ROOT, parsed, watched_page
 
 # The table
 
@@ -129,16 +128,14 @@ SUBJECTS |= {"tokens": "padding|tokens"}
 def test_the_sections_that_a_row_leads_to_speak_of_it(site, head, labels):
     for place in which_loss.ROWS[head, labels]:
         name, _, anchor = place.partition("#")
-        html = (site / f"notebooks/{name}.html").read_text(encoding="utf-8")
-        section = BeautifulSoup(html, "html.parser").find(id=anchor)
+        section = parsed(site / f"notebooks/{name}.html").find(id=anchor)
         subjects = SUBJECTS.get(labels) or SUBJECTS[head]
         assert any(subject in section.text for subject in subjects.split("|")), place
 
 
 @pytest.fixture(scope="module")
 def decision_table(site):
-    html = (site / "book/which_loss.html").read_text(encoding="utf-8")
-    return BeautifulSoup(html, "html.parser").select_one("table.which-loss")
+    return parsed(site / "book/which_loss.html").select_one("table.which-loss")
 
 
 def test_the_page_shows_the_rows_that_are_tested(decision_table):
@@ -522,8 +519,7 @@ NAMES |= {"sigmoidTwice": "sigmoid twice"}
 
 
 def test_every_number_stands_once_and_in_the_row_of_its_name(site):
-    html = (site / "book/which_loss.html").read_text(encoding="utf-8")
-    page = BeautifulSoup(html, "html.parser")
+    page = parsed(site / "book/which_loss.html")
     shown = {
         "binary": explorers.binary_values(2, 0),
         "classes": explorers.classes_values([0.9, 0.2, 0.8], 0),
@@ -541,8 +537,7 @@ def test_every_number_stands_once_and_in_the_row_of_its_name(site):
 
 
 def test_the_table_without_javascript_holds_the_chapters_numbers(site):
-    html = (site / "book/threshold.html").read_text(encoding="utf-8")
-    table = BeautifulSoup(html, "html.parser").select_one("#threshold .without-script table")
+    table = parsed(site / "book/threshold.html").select_one("#threshold .without-script table")
     rows = [[cell.text for cell in row.find_all(["th", "td"])] for row in table.select("tr")]
     costs = {row[0]: row[-1] for row in rows}
     cells = nbformat.read(chapter_predictions.CHAPTER, as_version=4).cells

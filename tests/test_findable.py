@@ -12,7 +12,7 @@ import yaml
 from bs4 import BeautifulSoup
 from PIL import Image
 
-from tests.browsing import ROOT
+from tests.browsing import ROOT, parsed
 from tests.test_site import DOCUMENTS
 from tools.notebooks import repository
 
@@ -22,7 +22,7 @@ SITE = findable.site_address(URL)
 
 def head(site, page: str) -> dict[str, str]:
     """The tags of a page's head by name, its title and its canonical address among them."""
-    html = BeautifulSoup((site / page).read_text(encoding="utf-8"), "html.parser").head
+    html = parsed(site / page).head
     found = {tag.get("name") or tag.get("property"): tag.get("content") for tag in html("meta")}
     return found | {
         "title": html.title.text,
@@ -73,8 +73,7 @@ def test_sitemap_and_robots_name_every_page(site):
 
 
 def footer(site, page: str) -> BeautifulSoup:
-    html = (site / page).read_text(encoding="utf-8")
-    return BeautifulSoup(html, "html.parser").select_one(".extra_footer")
+    return parsed(site / page).select_one(".extra_footer")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -86,8 +85,7 @@ def test_below_every_page_an_error_can_be_reported(site, document):
 
 def test_the_citation_is_that_of_the_repository(site):
     facts = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    page = (site / "book/how_to_use.html").read_text(encoding="utf-8")
-    entry = BeautifulSoup(page, "html.parser").find("section", id="cite-it").pre.text
+    entry = parsed(site / "book/how_to_use.html").find("section", id="cite-it").pre.text
     for fact in (facts["title"], facts["version"], facts["authors"][0]["name"], URL):
         assert f"{{{fact}}}" in entry
 
@@ -131,5 +129,4 @@ def test_every_page_says_whether_it_was_verified(site):
     said = BeautifulSoup(verified.sentence(verified.record(ROOT)), "html.parser").text
     for document in DOCUMENTS:
         assert said in footer(site, f"{document}.html").text
-    status = (site / "book/status.html").read_text(encoding="utf-8")
-    assert said in BeautifulSoup(status, "html.parser").article.text
+    assert said in parsed(site / "book/status.html").article.text

@@ -14,7 +14,7 @@ import pytest
 from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
 
-from tests.browsing import FOLDER, ROOT, build, watched_page
+from tests.browsing import FOLDER, ROOT, build, parsed, watched_page
 from tools.notebooks import colab_url, repository
 from tools.pdf import documents
 
@@ -70,8 +70,7 @@ def test_a_figure_gets_its_text_and_caption_from_its_own_output(tmp_path):
     note = nbformat.v4.new_markdown_cell("> **Predict.** Which $x$?\n\n> A quote.")
     status, printed = build(small_book(tmp_path, figure, note), tmp_path)
     assert status == 0, printed[-3000:]
-    html = (tmp_path / "_build/html/chapter.html").read_text(encoding="utf-8")
-    page = BeautifulSoup(html, "html.parser")
+    page = parsed(tmp_path / "_build/html/chapter.html")
     shown = page.select_one("article figure")
     assert shown.img["alt"] == alt
     assert shown.figcaption.em.text == "red"
@@ -157,7 +156,7 @@ def broken_links(site: Path) -> list[str]:
     """Links within the site whose page or anchor does not exist."""
     anchors, links = {}, []
     for path in site.rglob("*.html"):
-        page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        page = parsed(path)
         name = path.relative_to(site).as_posix()
         anchors[name] = {tag[key] for key in ("id", "name") for tag in page.select(f"[{key}]")}
         links += [(name, tag["href"]) for tag in page.select("a[href]")]
@@ -191,7 +190,7 @@ def test_broken_links_are_seen(tmp_path):
 def test_every_image_in_the_text_says_what_it_shows(site):
     texts = []
     for page in PAGES:
-        html = BeautifulSoup((site / page).read_text(encoding="utf-8"), "html.parser")
+        html = parsed(site / page)
         texts += [image.get("alt", "") for image in html.select("article img")]
     assert texts
     # A sentence, where docutils alone would write the file's name.
@@ -202,7 +201,7 @@ def test_the_font_of_the_formulas_has_every_character_in_them(site):
     font = TTFont(site / "_static/STIXTwoMath-subset.woff2").getBestCmap()
     used = set()
     for document in DOCUMENTS:
-        page = BeautifulSoup((site / f"{document}.html").read_text(encoding="utf-8"), "html.parser")
+        page = parsed(site / f"{document}.html")
         used |= {character for formula in page.select("math") for character in formula.text}
     assert len(used) > 50
     assert {
@@ -213,7 +212,7 @@ def test_the_font_of_the_formulas_has_every_character_in_them(site):
 def test_every_table_has_headers_and_a_caption(site):
     count = 0
     for document in DOCUMENTS:
-        page = BeautifulSoup((site / f"{document}.html").read_text(encoding="utf-8"), "html.parser")
+        page = parsed(site / f"{document}.html")
         for table in page.select("article table"):
             assert table.caption.text.strip(), f"{document}: {table.text[:80]}"
             assert table.select("th"), f"{document}: {table.text[:80]}"
@@ -223,15 +222,15 @@ def test_every_table_has_headers_and_a_caption(site):
 
 def test_every_chapter_leads_to_the_glossary(site):
     for chapter in CHAPTERS:
-        page = BeautifulSoup((site / f"{chapter}.html").read_text(encoding="utf-8"), "html.parser")
+        page = parsed(site / f"{chapter}.html")
         terms = [link.text.lower() for link in page.select("article a.term")]
         assert len(terms) >= 3, chapter
         assert len(terms) == len(set(terms)), chapter
 
 
 def test_every_code_of_diagnose_leads_to_its_chapter(site):
-    html = (site / "book/diagnosis_codes.html").read_text(encoding="utf-8")
-    lines = [p for p in BeautifulSoup(html, "html.parser").select("p") if "To read: " in p.text]
+    page = parsed(site / "book/diagnosis_codes.html")
+    lines = [p for p in page.select("p") if "To read: " in p.text]
     assert len(lines) >= 22
     assert all(line.a["href"].startswith("../notebooks/") for line in lines)
 
@@ -246,7 +245,7 @@ def test_the_launch_button_and_the_badge_open_this_chapter_in_colab(site, chapte
     name = chapter.removeprefix("notebooks/")
     address = colab_url(name, *repository())
     assert (ROOT / urlsplit(address).path.partition("/blob/main/")[2]).is_file()
-    html = BeautifulSoup((site / f"{chapter}.html").read_text(encoding="utf-8"), "html.parser")
+    html = parsed(site / f"{chapter}.html")
     launch = [a["href"] for a in html.select(".dropdown-launch-buttons a")]
     badge = [a["href"] for a in html.select("article a") if a.text == "Open in Colab"]
     assert launch == badge == [address]
@@ -257,7 +256,7 @@ def test_the_launch_button_and_the_badge_open_this_chapter_in_colab(site, chapte
 def test_previous_and_next_follow_the_table_of_contents(site):
     names = [f"{document}.html" for document in DOCUMENTS]
     for i, name in enumerate(names):
-        page = BeautifulSoup((site / name).read_text(encoding="utf-8"), "html.parser")
+        page = parsed(site / name)
         for side, step in (("left-prev", -1), ("right-next", 1)):
             link = page.select_one(f".prev-next-area a.{side}")
             neighbour = names[i + step] if 0 <= i + step < len(names) else None

@@ -8,11 +8,16 @@ from sphinx.util.docutils import SphinxDirective
 LABELS = {"true": "True.", "true if": "True if …", "false": "False.", "outdated": "Outdated."}
 
 
+def chapter_link(place: str) -> tuple[str, str]:
+    """Return what a link to ``05_bce_or_ce#heading`` says, and its address from a page of book/."""
+    name, _, heading = place.partition("#")
+    return f"chapter {int(name[:2])}", f"../notebooks/{name}.html" + (heading and f"#{heading}")
+
+
 class Claim(SphinxDirective):
     """A claim in the first paragraph, a verdict, what torch says, and where that is shown.
 
-    ``shown`` lists chapters, each as ``05_bce_or_ce`` or ``05_bce_or_ce#heading``; a chapter that
-    is in the book becomes a link, one that is still to come its number.
+    ``shown`` lists chapters, each as ``05_bce_or_ce`` or ``05_bce_or_ce#heading``.
     """
 
     required_arguments = 1
@@ -36,17 +41,11 @@ class Claim(SphinxDirective):
         return [claim]
 
     def _chapters(self) -> list[nodes.Node]:
-        """Return the places that show it, linked where their chapter is in the book."""
+        """Return links to the places that show it."""
         parts = []
         for shown in self.options["shown"].split():
-            name, _, heading = shown.partition("#")
-            text = f"chapter {int(name[:2])}"
-            if f"notebooks/{name}" in self.env.found_docs:
-                target = f"../notebooks/{name}.html" + (heading and f"#{heading}")
-                parts.append(nodes.reference("", text, refuri=target))
-            else:
-                parts.append(nodes.Text(text))
-            parts.append(nodes.Text(", "))
+            text, address = chapter_link(shown)
+            parts += [nodes.reference("", text, refuri=address), nodes.Text(", ")]
         return parts[:-1]
 
 

@@ -10,6 +10,7 @@ from html import escape
 from typing import NamedTuple
 
 from docutils import nodes
+from ledger import chapter_link
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -243,10 +244,7 @@ def table() -> str:
     parts = []
     for (head, labels), places in ROWS.items():
         found = answer(head, labels)
-        links = (
-            f'<a href="../notebooks/{place.replace("#", ".html#")}">chapter {int(place[:2])}</a>'
-            for place in places
-        )
+        links = (f'<a href="{address}">{text}</a>' for text, address in map(chapter_link, places))
         end = HEADS[head]
         shape = escape(end.logits)
         cells = [
