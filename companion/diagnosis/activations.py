@@ -45,6 +45,11 @@ def softmax_floor(classes: int) -> float:
     return math.log(math.e + classes - 1) - 1
 
 
+def largest_prob(classes: int, spread: float) -> float:
+    """Return the most that softmax can give a score that exceeds the others by ``spread``."""
+    return 1 / (1 + (classes - 1) * math.exp(-spread))
+
+
 def double_activation(case: Case) -> Iterator[Finding]:
     """An activation before a loss that applies its own."""
     for use in case.uses:
@@ -76,7 +81,7 @@ def _twice(case: Case, use: Use) -> Finding | None:
         return None
     if use.kind == "softmax" and made.kind in ("softmax", "sigmoid"):
         classes = _classes_of(case, use) or 2
-        effect = f"no class gets more than {math.e / (math.e + classes - 1):.4f}"
+        effect = f"no class gets more than {largest_prob(classes, 1):.4f}"
         if _plain(case):
             effect = f"the loss cannot fall below {softmax_floor(classes):.4f}"
         return finding(
@@ -196,7 +201,7 @@ def bounded_logits(case: Case) -> Iterator[Finding]:
 
 def _one_spread(case: Case, given: Tensor) -> Iterator[Finding]:
     spread = ask.common_spread(given)
-    most = 0.0 if spread is None else 1 / (1 + (given.shape[1] - 1) * math.exp(-spread))
+    most = 0.0 if spread is None else largest_prob(given.shape[1], spread)
     if 0 < most < 0.99:
         yield finding(
             "BOUNDED_LOGITS",
@@ -212,10 +217,9 @@ def _one_spread(case: Case, given: Tensor) -> Iterator[Finding]:
 def _clamped(case: Case, use: Use) -> Iterator[Finding]:
     low, high = use.producer.limits
     if use.kind == "softmax":
-        others = (_classes_of(case, use) or 2) - 1
-        least, most = 0.0, 1 / (1 + others * math.exp(low - high))
+        least, most = 0.0, largest_prob(_classes_of(case, use) or 2, high - low)
     else:
-        least, most = (1 / (1 + math.exp(-end)) for end in (low, high))
+        least, most = (largest_prob(2, end) for end in (low, high))
     if most < 0.99 or least > 0.01:
         yield finding(
             "BOUNDED_LOGITS",
@@ -231,7 +235,7 @@ def _clamped(case: Case, use: Use) -> Iterator[Finding]:
 
 def _cosine(case: Case, use: Use) -> Finding:
     classes = _classes_of(case, use) or 2
-    most = 1 / (1 + (classes - 1) * math.exp(-2))
+    most = largest_prob(classes, 2)
     return finding(
         "BOUNDED_LOGITS",
         "suspicion",
@@ -254,9 +258,8 @@ def _bounded(case: Case, use: Use) -> Finding:
     elif made.kind in ("relu", "soft_relu"):
         effect = f"{_zeros(case)}the scores are cut off from below, where the gradient ends"
     elif made.kind == "tanh":
-        others = (_classes_of(case, use) or 2) - 1 if use.kind == "softmax" else 1
-        spread = 2 if use.kind == "softmax" else 1
-        most = 1 / (1 + others * math.exp(-spread))
+        classes, spread = (_classes_of(case, use) or 2, 2) if use.kind == "softmax" else (2, 1)
+        most = largest_prob(classes, spread)
         effect = f"with logits between -1 and 1 no probability exceeds {most:.4f}"
     elif made.kind == "dropout":
         effect = f"{_zeros(case)}scores are erased at random, the label's own among them"

@@ -94,15 +94,14 @@ def _before_reshaping(given: Tensor, made: Producer) -> tuple[int, int, Tensor] 
     result, dim = graph.saved(made.node, "result"), graph.saved(made.node, "dim")
     if not isinstance(result, Tensor) or result.ndim < 3 or result.numel() != given.numel():
         return None
+    dim %= result.ndim
     homes = [
         home
         for home in range(result.ndim)
         if result.shape[home] == given.shape[1]
         and torch.equal(result.movedim(home, -1).reshape(given.shape), given.detach())
     ]
-    return (
-        (dim % result.ndim, homes[0], result) if homes and dim % result.ndim not in homes else None
-    )
+    return (dim, homes[0], result) if homes and dim not in homes else None
 
 
 def _expected_dim(case: Case) -> int | None:
