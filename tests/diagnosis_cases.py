@@ -1337,6 +1337,11 @@ def ce_segmentation(w):
 
 
 @right
+def logits_clamped_far_out(w):
+    return Wiring(nn.BCEWithLogitsLoss(), w.logits(16, 1).clamp(-1000, 1000), w.labels(16, 1))
+
+
+@right
 def log_softmax_then_cut_into_rows(w):
     """Normalised where the classes are, for seven tokens and seven tags alike."""
     log_probs = w.maps(3, 7, 1, 7).squeeze(2).log_softmax(1)

@@ -47,7 +47,7 @@ def softmax_floor(classes: int) -> float:
 
 def largest_prob(classes: int, spread: float) -> float:
     """Return the most that softmax can give a score that exceeds the others by ``spread``."""
-    return 1 / (1 + (classes - 1) * math.exp(-spread))
+    return 1 / (1 + (classes - 1) * math.exp(min(-spread, 700)))  # beyond it exp overflows
 
 
 def double_activation(case: Case) -> Iterator[Finding]:
