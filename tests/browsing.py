@@ -1,5 +1,6 @@
 """The finished site, and a browser that reaches it and nothing else, as fixtures."""
 
+import fcntl
 import functools
 import os
 import re
@@ -30,10 +31,18 @@ def build(source: Path, target: Path) -> tuple[int, str]:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory) -> Path:
-    target = tmp_path_factory.mktemp("site")
-    status, printed = build(ROOT, target)
-    assert status == 0, printed[-6000:]
-    return target / "_build" / "html"
+    """The site, built once by whichever worker needs it first."""
+    target = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        target = target.parent
+    built = target / "site" / "_build" / "html"
+    with open(target / "site.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (target / "site.built").exists():
+            status, printed = build(ROOT, target / "site")
+            assert status == 0, printed[-6000:]
+            (target / "site.built").touch()
+    return built
 
 
 @functools.cache

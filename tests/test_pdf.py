@@ -19,10 +19,10 @@ def book(site, tmp_path_factory):
     """The site joined into one page, and that page printed."""
     copy = tmp_path_factory.mktemp("pdf") / "site"
     shutil.copytree(site, copy)
-    html = BeautifulSoup(pdf.joined(copy), "html.parser")
     printed = pdf.write(copy)
     if printed is None:
         unavailable(pdf.NO_CHROMIUM)
+    html = BeautifulSoup(pdf.joined(copy), "html.parser")
     with pikepdf.open(printed) as opened:
         yield html, opened
     assert not (copy / "_printed.html").exists()

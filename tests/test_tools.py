@@ -160,12 +160,13 @@ def test_ctrl_c_stops_and_leaves_the_files(book):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not (book / "notebooks" / "started").exists():
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate()
     assert process.returncode == 130
     assert "02_next" not in out
     assert err.strip().endswith("stopped; the chapter in progress was left as it was")
@@ -294,7 +295,7 @@ def test_setup_cell_asks_pip_for_the_archive_and_for_what_is_installed_already(m
     torch, numpy = (f"{name}=={metadata.version(name)}" for name in ("torch", "numpy"))
     archive = "https://github.com/me/book/archive/refs/heads/main.zip"
     assert run_setup("https://github.com/me/book") == [
-        ("pip", f'install --quiet "logits-to-losses @ {archive}" {torch} {numpy}')
+        ("pip", f'install --quiet "logits-to-losses[book] @ {archive}" {torch} {numpy}')
     ]
 
 

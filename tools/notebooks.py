@@ -11,6 +11,7 @@ set-up cell and a link to Colab, both made from the address in ``_config.yml``.
 import argparse
 import base64
 import hashlib
+import logging
 import os
 import re
 import sys
@@ -43,7 +44,7 @@ if not any(distributions(name="logits-to-losses")):
         )
     source = f"{REPOSITORY}/archive/refs/heads/{BRANCH}.zip"
     keep = [f"{p}=={version(p)}" for p in ("torch", "numpy") if find_spec(p)]
-    %pip install --quiet "logits-to-losses @ {source}" {" ".join(keep)}
+    %pip install --quiet "logits-to-losses[book] @ {source}" {" ".join(keep)}
     version("logits-to-losses")  # stops the chapter here where that failed
 """)
 
@@ -261,6 +262,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        logging.getLogger("asyncio").disabled = True  # it reports the tasks that nbclient leaves
         print("\nstopped; the chapter in progress was left as it was", file=sys.stderr)
         return 130
     return 0

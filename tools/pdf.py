@@ -26,8 +26,8 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--no-first-run"]
 NO_CHROMIUM = (
-    "neither Chromium nor Chrome is installed: `apt-get install chromium` on Debian, "
-    "`brew install --cask chromium` on macOS"
+    "no Chromium or Chrome; on Debian: apt-get install chromium, on macOS: brew install --cask "
+    "chromium"
 )
 ONLY_ON_SCREEN = ".headerlink, .toctree-wrapper, script, [hidden]"
 HEADINGS = "h1, h2, h3, h4, h5, h6"
