@@ -1,6 +1,5 @@
 """The error atlas: each message stands in its index, and is raised where it is said to be."""
 
-import html
 import re
 from pathlib import Path
 
@@ -60,10 +59,10 @@ def test_what_is_raised_is_raised_and_what_is_not_is_not(number):
 
 def test_the_index_leads_from_every_message_to_its_section():
     (index,) = [cell.source for cell in CELLS if cell.source.startswith("## Index by message")]
-    line = r'^- <a href="#message-(\d+)"><code>(.*?)</code></a>( \*\(not raised here\)\*)?$'
+    line = r'^- <a href="#message-(\d+)">(`+)(.+?)\2</a>( \*\(not raised here\)\*)?$'
     listed = [
-        (html.unescape(message), int(number), bool(absent))
-        for number, message, absent in re.findall(line, index, re.M)
+        (message.strip(), int(number), bool(absent))
+        for number, _, message, absent in re.findall(line, index, re.M)
     ]
     expected = [
         (message, number, absent)
