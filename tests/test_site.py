@@ -228,6 +228,7 @@ def test_every_chapter_leads_to_the_glossary(site):
         terms = [link.text.lower() for link in page.select("article a.term")]
         assert len(terms) >= 3, chapter
         assert len(terms) == len(set(terms)), chapter
+        assert not page.select("details[lang=zh] a.term"), chapter
 
 
 def test_every_code_of_diagnose_leads_to_its_chapter(site):
