@@ -19,13 +19,17 @@ def book(site, tmp_path_factory):
     """The site joined into one page, and that page printed."""
     copy = tmp_path_factory.mktemp("pdf") / "site"
     shutil.copytree(site, copy)
-    html = BeautifulSoup(pdf.joined(copy), "html.parser")
     printed = pdf.write(copy)
     if printed is None:
         unavailable(pdf.NO_CHROMIUM)
+    html = BeautifulSoup(pdf.joined(copy), "html.parser")
     with pikepdf.open(printed) as opened:
         yield html, opened
     assert not (copy / "_printed.html").exists()
+    offer = BeautifulSoup((copy / "book/how_to_use.html").read_text(), "html.parser").select_one(
+        ".pdf"
+    )
+    assert not offer.has_attr("hidden")
 
 
 def test_it_holds_every_page_in_order(book):
