@@ -44,6 +44,11 @@ label; both parts from clamped probabilities; and the web page from which the ch
 labels starts, which computes cross-entropy a second time in order to print it.
 """
 
+BOOLS = """\
+The bool target is made from the floating one inside the step. Compiled, neither that nor the
+reading of a bool is vectorised: where you compile, pass integer or floating labels.
+"""
+
 LAYER_TEXT = """\
 Columns are N×H×K: N hidden states of H numbers, and a layer that makes K logits of each. Memory is
 the peak beyond the arguments; the gradients of states and weight are part of it. In chunks, the
@@ -125,7 +130,7 @@ def _layers(title: str, measured: dict) -> str:
         heads = [f"{size}: time | memory" for size in LAYERS]
         lines = [f"| {dtype} | {' | '.join(heads)} |", "|---|" + "--:|" * 2 * len(LAYERS)]
         for name in measured[dtype][LAYERS[0]]:
-            cells = [_layer_cells(measured[dtype][size], name) for size in LAYERS]
+            cells = [_layer_cells(measured[dtype].get(size, {}), name) for size in LAYERS]
             lines.append(f"| {name} | {' | '.join(cells)} |")
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
@@ -211,6 +216,7 @@ def _binary(measured: dict) -> str:
     ]
     for name, entry in measured.items():
         lines.append(f"| {name} | {_ratio(measured, name, BCE)} | {entry['buffers']:.2f} |")
+    lines.append(f"\n{BOOLS}")
     return "\n".join(lines) + "\n"
 
 
