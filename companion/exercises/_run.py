@@ -1,16 +1,14 @@
 """Call a reader's function on one case, and let nothing of it leak out."""
 
 import inspect
-import random
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+from companion._isolation import attempt, fence
 
 
 class _Listener(TorchFunctionMode):
@@ -28,36 +26,6 @@ class _Listener(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         self.names.add(getattr(func, "__name__", ""))
         return func(*args, **(kwargs or {}))
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """The same surroundings for every answer; afterwards, everything global as it was before."""
-    python_state, torch_state = random.getstate(), torch.get_rng_state()
-    numpy_state = np.random.get_state()  # noqa: NPY002 (an answer may use the global one)
-    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
-    dtype, device = torch.get_default_dtype(), torch.get_default_device()
-    try:
-        with ExitStack() as stack:
-            stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore")
-            stack.enter_context(torch.inference_mode(False))  # also turns gradients on
-            stack.enter_context(torch.autograd.set_detect_anomaly(False))
-            torch.set_default_dtype(torch.float64)
-            random.seed(0)
-            np.random.seed(0)  # noqa: NPY002
-            torch.default_generator.manual_seed(0)
-            yield
-    finally:
-        torch.set_default_dtype(dtype)
-        if torch.get_default_device() != device:
-            # None, not "cpu": a device that was set is a mode, and compiled code trips over it.
-            torch.set_default_device(None if device.type == "cpu" else device)
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        torch.set_rng_state(torch_state)
-        if cuda_states is not None:
-            torch.cuda.set_rng_state_all(cuda_states)
 
 
 @dataclass(frozen=True)
@@ -89,15 +57,12 @@ def run(fn: Callable, args: tuple, *, gradient: bool = True) -> Outcome:
     An interrupt by the reader passes through, so that a very slow answer can be stopped;
     any other exception, ``SystemExit`` included, becomes part of the outcome.
     """
-    with _undisturbed():
+    with fence(seed=0, dtype=torch.float64, anomaly=(False, True)):
         leaf, given = _copies(args, gradient)
         listener = _Listener()
-        try:
-            with listener:
-                value = fn(*given)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
+        with listener:
+            value, error = attempt(fn, *given)
+        if error is not None:
             return Outcome(error=error, called=frozenset(listener.names))
         if inspect.iscoroutine(value):
             value.close()
