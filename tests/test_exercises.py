@@ -194,6 +194,42 @@ OTHER_SOLUTIONS = {
 }
 
 
+def in_float32(fn):
+    """The same answer from data that were converted first."""
+
+    def answer(*args):
+        return fn(
+            *(a.float() if isinstance(a, Tensor) and a.is_floating_point() else a for a in args)
+        )
+
+    return answer
+
+
+def fits_float32(exercise):
+    floats = [a for case in exercise.cases.values() for a in case if isinstance(a, Tensor)]
+    return all(bool((a.double().float().isfinite() == a.isfinite()).all()) for a in floats)
+
+
+RIGHT = [
+    pytest.param(exercise, change(answer), id=f"{exercise.name}-{i}-{change.__name__}")
+    for exercise in FUNCTIONS
+    for i, answer in enumerate((exercise.solution, *exercise.right))
+    for change in (lambda fn: fn, in_float32)
+    if change is not in_float32 or (not exercise.exact and fits_float32(exercise))
+]
+
+
+def test_there_are_many_right_answers():
+    assert len(RIGHT) >= 300
+    assert all(len(exercise.right) >= 2 for exercise in FUNCTIONS)
+
+
+@pytest.mark.parametrize(("exercise", "answer"), RIGHT)
+def test_right_answers_are_right_in_the_precision_in_which_they_were_computed(exercise, answer):
+    result = exercise.check(answer)
+    assert result.status == "right", result
+
+
 @pytest.mark.parametrize("name", OTHER_SOLUTIONS)
 def test_other_right_answers_are_right(name):
     result = getattr(exercises, name).check(OTHER_SOLUTIONS[name])

@@ -20,7 +20,7 @@ _UNITS = {"log2": 1 / math.log(2), "log10": 1 / math.log(10), "percent": 100.0}
 def prediction(
     text: str,
     *,
-    mistakes: dict[str, dict],
+    mistakes: dict[str, dict | tuple],
     options: dict[str, tuple[str, ...]] | None = None,
     wrong: tuple = (),
 ) -> Callable:
@@ -28,7 +28,7 @@ def prediction(
 
     Args:
         text: see ``_text``.
-        mistakes: by their names, what somebody who thinks in that way answers differently.
+        mistakes: by their names, the answers, or those that differ, of such a way of thinking.
         options: for questions that do not ask for a number, the words to choose from.
         wrong: further wrong answers, and a part of what is said about each, for the tests.
     """
@@ -37,8 +37,10 @@ def prediction(
         parts = read(text)
         names = list(solution.__code__.co_varnames)
         right = dict(zip(names, solution(), strict=True))
-        changed = {name: tuple((right | changes).values()) for name, changes in mistakes.items()}
-        answers = {name: lambda a=answer: a for name, answer in changed.items()}
+        answers = {
+            name: lambda c=c: c if isinstance(c, tuple) else tuple((right | c).values())
+            for name, c in mistakes.items()
+        }
         questions = {name: (options or {}).get(name, ()) for name in names}
         known = mistakes_of(parts.messages, answers)
         return Prediction(solution.__name__, solution, parts, questions, known, wrong)

@@ -62,37 +62,11 @@ truth was.
   rule, the slope of the logarithm comes on top.
 """,
     mistakes={
-        "absolute": {
-            "undecided": 0.5,
-            "sure_and_right": 0.1,
-            "sure_and_wrong": 0.9,
-            "best_for_half": 0.0,
-        },
-        "squared": {
-            "undecided": 0.25,
-            "sure_and_right": 0.01,
-            "sure_and_wrong": 0.81,
-            "best_for_half": 0.0,
-            "slope": -0.25,
-        },
-        "log10": {
-            "undecided": math.log10(2),
-            "sure_and_right": -math.log10(0.9),
-            "sure_and_wrong": 1.0,
-            "best_for_half": math.log10(2),
-        },
-        "bits": {
-            "undecided": 1.0,
-            "sure_and_right": -math.log2(0.9),
-            "sure_and_wrong": math.log2(10),
-            "best_for_half": 1.0,
-        },
-        "negative": {
-            "undecided": -_LN2,
-            "sure_and_right": math.log(0.9),
-            "sure_and_wrong": -_LN10,
-            "best_for_half": -_LN2,
-        },
+        "absolute": (0.5, 0.1, 0.9, 0.0, -0.50),
+        "squared": (0.25, 0.01, 0.81, 0.0, -0.25),
+        "log10": (math.log10(2), -math.log10(0.9), 1.0, math.log10(2), -0.50),
+        "bits": (1.0, -math.log2(0.9), math.log2(10), 1.0, -0.50),
+        "negative": (-_LN2, math.log(0.9), -_LN10, -_LN2, -0.50),
         "label-ignored": {"sure_and_wrong": _RIGHT},
         "soft-zero": {"best_for_half": 0.0},
         "slope-upwards": {"slope": 0.5},
@@ -161,6 +135,7 @@ scaled or rounded first.
 - squared: That is the mean squared error. Cross-entropy has a logarithm in it.
 """,
     cases={
+        "one sample": (floats(0.8), floats(0.0)),
         "two samples": (floats(0.8, 0.3), floats(1.0, 0.0)),
         "four samples, soft targets": (floats(0.6, 0.1, 0.9, 0.45), floats(0.7, 0.0, 0.2, 1.0)),
         "a column of three": (floats([0.2], [0.7], [0.95]), floats([0.0], [1.0], [0.0])),
@@ -186,14 +161,22 @@ scaled or rounded first.
         "rounded": lambda p, y: _terms(p.round(), y).mean(),
         "squared": lambda p, y: ((p - y) ** 2).mean(),
     },
-    right=(F.binary_cross_entropy,),
-    wrong=(
-        (lambda p, y: -(y * p.log() + (1 - y) * (1 - p.log())).mean(), "two samples"),
-        (lambda p, y: -(y * p.log() + (1 - y) * (1 - p).log()).sum() / 2, "1 of 5 cases agrees"),
-        (
-            lambda p, y: -torch.where(y > 0.5, p.log(), (1 - p).log()).mean(),
-            "four samples, soft targets",
+    right=(
+        F.binary_cross_entropy,
+        lambda p, y: torch.nn.BCELoss()(p, y),
+        lambda p, y: -(torch.xlogy(y, p) + torch.xlogy(1 - y, 1 - p)).mean(),
+        lambda p, y: (
+            sum(
+                -(b * a.log() + (1 - b) * (1 - a).log())
+                for a, b in zip(p.flatten(), y.flatten(), strict=True)
+            )
+            / y.numel()
         ),
+    ),
+    wrong=(
+        (lambda p, y: -(y * p.log() + (1 - y) * (1 - p.log())).mean(), "one sample"),
+        (lambda p, y: -(y * p.log() + (1 - y) * (1 - p).log()).sum() / 2, "1 of 6 cases agrees"),
+        (lambda p, y: -torch.where(y > 0.5, p.log(), (1 - p).log()).mean(), "four samples, soft"),
     ),
 )
 def binary_cross_entropy(probs, target):
@@ -315,7 +298,12 @@ distance from zero, and its gradient is still there.
             ).mean()
         ),
     },
-    right=(lambda z, y: F.binary_cross_entropy_with_logits(z.view(len(y)), y),),
+    right=(
+        lambda z, y: F.binary_cross_entropy_with_logits(z.view(len(y)), y),
+        lambda z, y: (F.softplus(z.flatten()) - z.flatten() * y).mean(),
+        lambda z, y: (torch.logaddexp(z.flatten(), 0 * y) - z.flatten() * y).mean(),
+        lambda z, y: torch.nn.BCEWithLogitsLoss()(z.reshape(-1), y),
+    ),
     wrong=(
         (lambda z, y: F.softplus(-z * (2 * y - 1)).sum() / len(y), "cases agree"),
         (lambda z, y: (torch.max(z, 0) - z * y).mean(), "a pair of values and indices"),
@@ -369,7 +357,6 @@ cancels against that of the logarithm, so a wrong answer never stops pulling.
   the ends. By the chain rule, one factor is still to come.
 - rounded: The decision was compared with the label. The gradient depends on how sure the model was,
   not only on whether it was right.
-- reduced: Every logit has a gradient of its own; here they were made one number.
 - absolute: The sign is lost, and with it the direction in which each logit should move.
 - loss: Those are the losses themselves, shared among the samples. Asked for is their slope.
 - doubled: There is a factor of 2 in it, as in the slope of a square. The slope of this loss has
@@ -385,12 +372,16 @@ cancels against that of the logarithm, so a wrong answer never stops pulling.
             (z.sigmoid() - y) / (z.sigmoid() * (1 - z.sigmoid())) / len(y)
         ),
         "rounded": lambda z, y: (z.sigmoid().round() - y) / len(y),
-        "reduced": lambda z, y: (z.sigmoid() - y).mean(),
         "absolute": lambda z, y: (z.sigmoid() - y).abs() / len(y),
         "loss": lambda z, y: F.binary_cross_entropy_with_logits(z, y, reduction="none") / len(y),
         "doubled": lambda z, y: 2 * (z.sigmoid() - y) / len(y),
     },
-    right=(_gradient_by_autograd,),
+    right=(
+        _gradient_by_autograd,
+        lambda z, y: (1 / (1 + (-z).exp()) - y) / z.numel(),
+        lambda z, y: torch.func.grad(bce)(z, y),
+        lambda z, y: torch.stack([a.sigmoid() - b for a, b in zip(z, y, strict=True)]) / len(y),
+    ),
     wrong=(
         (lambda z, y: (z - y).sigmoid() / len(y), "got       [0.6225]"),
         (lambda z, y: torch.autograd.grad(bce(z, y), z)[0], "no graph to go back through"),

@@ -75,10 +75,7 @@ hand that broadcasts.
         "different": {"zero_and_z": "different"},
     },
     wrong=(
-        (
-            lambda: ("number", "number", "number", "number", 0.0, "equal"),
-            "column: The binary losses of torch compare the two shapes",
-        ),
+        (lambda: ("number", "number", "number", "number", 0.0, "equal"), "column: The binary"),
         (lambda: ("error", "error", "error", "number", 0, "same"), "choose one of 'equal'"),
         (lambda: ("error", "error", "error", "number", 1.1, "equal"), "Work it through on paper"),
     ),
@@ -118,7 +115,6 @@ the dtype of the logits.
 
 - integers: The table is right, and made of integers. A binary loss does arithmetic with its target
   and wants the dtype asked for.
-- booleans: The table is right, and made of True and False. Which dtype is asked for?
 - always-double: The table is right, but always in double precision: the dtype that is asked for is
   not used. Where it is float32, a loss would meet two dtypes.
 - always-single: The table is right, but always in single precision: the dtype that is asked for is
@@ -145,7 +141,6 @@ the dtype of the logits.
     exact=True,
     mistakes={
         "integers": lambda t, k, d: F.one_hot(t, k),
-        "booleans": lambda t, k, d: F.one_hot(t, k).bool(),
         "always-double": lambda t, k, d: _hot(t, k, torch.float64),
         "always-single": lambda t, k, d: _hot(t, k, torch.float32),
         "classes-guessed": lambda t, k, d: F.one_hot(t).to(d),
@@ -158,7 +153,12 @@ the dtype of the logits.
         "cumulative": lambda t, k, d: (torch.arange(k) <= t[:, None]).to(d),
         "column": lambda t, k, d: t[:, None].to(d),
     },
-    right=(lambda t, k, d: F.one_hot(t, k).to(d),),
+    right=(
+        lambda t, k, d: F.one_hot(t, k).to(d),
+        lambda t, k, d: torch.eye(k, dtype=d)[t],
+        lambda t, k, d: (t[:, None] == torch.arange(k)).to(d),
+        lambda t, k, d: torch.zeros(len(t), k, dtype=d).scatter(1, t[:, None], 1),
+    ),
     wrong=(
         (lambda t, k, d: torch.zeros(len(t), k).scatter_(1, t, 1.0), "Two shapes do not fit"),
         (lambda t, k, d: F.one_hot(t, d), "The dtypes do not fit"),
@@ -219,7 +219,12 @@ wherever both can be asked.
         "joined": lambda z: torch.cat([torch.zeros_like(z), z]),
         "padded-ones": lambda z: torch.stack([torch.ones_like(z), z], 1),
     },
-    right=(lambda z: F.pad(z[:, None], (1, 0)),),
+    right=(
+        lambda z: F.pad(z[:, None], (1, 0)),
+        lambda z: torch.cat([torch.zeros(len(z), 1), z[:, None]], 1),
+        lambda z: torch.outer(z, torch.tensor([0.0, 1.0], dtype=z.dtype)),
+        lambda z: torch.tensor([[0, one] for one in z]),
+    ),
     wrong=(
         (lambda z: (torch.zeros_like(z), z), "has to become one tensor again"),
         (lambda z: torch.stack([0 * z, 2 * z], 1), "Every value is 2 times"),
@@ -264,8 +269,6 @@ one right class among many, most of the K questions are easy noes.
   elements, which is what torch's binary losses take.
 - batch-sums: The losses were averaged over the classes only, and added up over the batch.
 - sum: All N × K losses were added up; their mean is asked for. Look up `reduction`.
-- no-reduction: There is one loss for each row and class: the last step, to one number, is missing.
-- row-losses: There is one loss for each row: the mean over the batch is still to come.
 - softmax-first: A softmax went before the sigmoid that the loss contains. Logits are what it wants,
   one question each.
 - softmax-probs: The probabilities come from a softmax, where the classes compete. With K
@@ -280,14 +283,19 @@ one right class among many, most of the K questions are easy noes.
     cases=batches(),
     generic=("no-minus", "log2", "log10"),
     gradient=("logits",),
+    right=(
+        lambda z, t: _bce(z, t),
+        lambda z, t: (F.softplus(z).sum() - z.gather(1, t[:, None]).sum()) / z.numel(),
+        lambda z, t: torch.stack(
+            [bce(z[:, k], (t == k).to(z.dtype)) for k in range(z.shape[1])]
+        ).mean(),
+    ),
     mistakes={
         "cross-entropy": lambda z, t: F.cross_entropy(z, t),
         "positives-only": lambda z, t: -F.logsigmoid(z)[torch.arange(len(t)), t].mean(),
         "row-sums": lambda z, t: _bce(z, t, reduction="none").sum(1).mean(),
         "batch-sums": lambda z, t: _bce(z, t, reduction="none").mean(1).sum(),
         "sum": lambda z, t: _bce(z, t, reduction="sum"),
-        "no-reduction": lambda z, t: _bce(z, t, reduction="none"),
-        "row-losses": lambda z, t: _bce(z, t, reduction="none").mean(1),
         "softmax-first": lambda z, t: _bce(z.softmax(1), t),
         "softmax-probs": lambda z, t: F.binary_cross_entropy(
             z.softmax(1), F.one_hot(t, z.shape[1]).to(z.dtype)

@@ -74,17 +74,9 @@ printed.
         "zero": {"equal_logits": 0.0},
         "probability": {"equal_logits": 0.25, "right_label": 0.8, "wrong_label": 0.2},
         "one-minus": {"equal_logits": 0.75, "right_label": 0.2, "wrong_label": 0.8},
-        "log10": {
-            "equal_logits": math.log10(4),
-            "right_label": -math.log10(0.8),
-            "wrong_label": math.log10(5),
-        },
+        "log10": (math.log10(4), -math.log10(0.8), math.log10(5), "same"),
         "log2": {"equal_logits": 2.0, "right_label": -math.log2(0.8), "wrong_label": math.log2(5)},
-        "negative": {
-            "equal_logits": -math.log(4),
-            "right_label": math.log(0.8),
-            "wrong_label": math.log(0.2),
-        },
+        "negative": (-math.log(4), math.log(0.8), math.log(0.2), "same"),
         "swapped": {"right_label": math.log(5), "wrong_label": -math.log(0.8)},
         "sigmoid": {"equal_logits": math.log(2), "wrong_label": math.log(2), "shifted": "smaller"},
         "shift": {"shifted": "larger"},
@@ -154,7 +146,12 @@ why it believes whatever it is given, probabilities too.
         "argmax": lambda z, t: -z.max(dim=1).values.mean(),
         "normalised-again": lambda z, t: F.nll_loss(z.log_softmax(1), t),
     },
-    right=(lambda z, t: -z.gather(1, t[:, None]).mean(),),
+    right=(
+        lambda z, t: -z.gather(1, t[:, None]).mean(),
+        lambda p, t: torch.nn.NLLLoss()(p, t),
+        lambda p, t: -torch.einsum("nk,nk->", p, F.one_hot(t, p.shape[1]).to(p.dtype)) / len(t),
+        lambda p, t: -sum(row[k] for row, k in zip(p, t, strict=True)) / len(t),
+    ),
     wrong=(
         (lambda p, t: -(p * F.one_hot(t)).sum(1).mean(), "Two shapes do not fit"),
         (lambda p, t: -p.gather(1, t).mean(), "Two shapes do not fit"),
@@ -208,7 +205,6 @@ is this minus the labelled logit.
   hard one: the smaller terms still count.
 - log-of-exp: The logarithm was taken of every exponential before the sum, and so undid it. The
   order of the three steps is in the name, read from the right.
-- kept: The numbers are right, but each still sits in a dimension of size 1. Look up `keepdim`.
 - clamped: Cutting the logits off keeps them from overflowing, and changes every answer beyond the
   cut. A shift changes none: look up the log-sum-exp trick.
 """,
@@ -226,16 +222,17 @@ is this minus the labelled logit.
         "no-log": lambda z: z.exp().sum(1),
         "max-only": lambda z: z.amax(1),
         "log-of-exp": lambda z: z.sum(1),
-        "kept": lambda z: torch.logsumexp(z, 1, keepdim=True),
         "clamped": lambda z: z.clamp(-80, 80).exp().sum(1).log(),
     },
-    right=(lambda z: torch.logsumexp(z, 1),),
+    right=(
+        lambda z: torch.logsumexp(z, 1),
+        lambda z: torch.stack([row.logsumexp(0) for row in z]),
+        lambda z: z[:, 0] - z.log_softmax(1)[:, 0],
+        lambda z: z.amax(1) + (z - z.amax(1, keepdim=True)).exp().sum(1).log(),
+    ),
     wrong=(
         (lambda z: [row.logsumexp(0) for row in z], "has to become one tensor again"),
-        (
-            lambda z: (z - z.max(1).values).exp().sum(1).log() + z.max(1).values,
-            "Two shapes do not fit",
-        ),
+        (lambda z: (z - z.max(1).values).exp().sum(1).log() + z.max(1).values, "Two shapes do not"),
         (_calls_itself, "calls itself without end"),
         (lambda z: z.logsumexp(1) * 2, "Every value is 2 times"),
     ),
@@ -270,6 +267,75 @@ def _loop_with_math(logits, target):
 
 def _leaves_the_program(logits, target):
     sys.exit(3)
+
+
+@function(
+    r"""
+### What each logit is told
+
+The gradient of the mean cross-entropy with respect to the logits, by pencil and not by autograd:
+logits (N, K) and class indices (N,) go in, the gradient (N, K) comes out. Three lines.
+
+Hint: The loss of a row is log-sum-exp minus the labelled logit. Take the derivative of each of the
+two parts on paper.
+
+Hint: $\partial \ell / \partial z_k = p_k - q_k$: what the model said minus what was true, with $q$
+the label as one row of zeros and a one. The mean shares it among the N rows.
+
+Hint: `softmax(dim=1)` is p; `torch.nn.functional.one_hot` with the number of classes is q, and the
+rows are `len(target)`.
+
+Moral: p - q is the whole of it: every row of the gradient adds up to 0, so what the label's logit
+gains, the others lose. No confident mistake is forgotten, since p - q is largest there.
+
+- reversed: That points downhill, the way a step of gradient descent goes. The gradient points
+  uphill: look up what is subtracted from what.
+- no-mean: That is the gradient of the sum. The loss is a mean: what is each row's share of it?
+- divided-by-all: It was divided by all entries, rows times classes. The mean runs over the rows.
+- label-only: Only the label's logit has a gradient here. A softmax makes the classes compete: what
+  happens to the others when one grows?
+- probabilities: Those are the probabilities, shared among the rows; the label is not used.
+- no-softmax: The logits were compared with the label. Which numbers add up to 1 like the label's?
+- over-the-batch: The softmax ran down the columns, so that the rows of the batch compete with each
+  other. Which dimension holds the classes?
+- sigmoid: Each logit was judged alone. That is the gradient of K yes-or-no losses: look up softmax.
+- softmax-slope: The slope of a sigmoid is in there as a factor; in this loss it cancels.
+""",
+    cases=batches(),
+    shortcuts=("grad", "backward"),
+    mistakes={
+        "reversed": lambda z, t: (_one_hot(z, t) - z.softmax(1)) / len(t),
+        "no-mean": lambda z, t: z.softmax(1) - _one_hot(z, t),
+        "divided-by-all": lambda z, t: (z.softmax(1) - _one_hot(z, t)) / z.numel(),
+        "label-only": lambda z, t: _one_hot(z, t) * (z.softmax(1) - 1) / len(t),
+        "probabilities": lambda z, t: z.softmax(1) / len(t),
+        "no-softmax": lambda z, t: (z - _one_hot(z, t)) / len(t),
+        "over-the-batch": lambda z, t: (z.softmax(0) - _one_hot(z, t)) / len(t),
+        "sigmoid": lambda z, t: (z.sigmoid() - _one_hot(z, t)) / len(t),
+        "softmax-slope": lambda z, t: (
+            (z.softmax(1) - _one_hot(z, t)) * z.softmax(1) * (1 - z.softmax(1)) / len(t)
+        ),
+    },
+    right=(
+        torch.func.grad(F.cross_entropy),
+        lambda z, t: (
+            torch.stack([p - F.one_hot(k, len(p)) for p, k in zip(z.softmax(1), t, strict=True)])
+            / len(t)
+        ),
+        lambda z, t: (
+            z.softmax(1).index_put((torch.arange(len(t)), t), -z.new_ones(()), True) / len(t)
+        ),
+    ),
+    wrong=(
+        (lambda z, t: (z.softmax(1) - t) / len(t), "Two shapes do not fit"),
+        (lambda z, t: (z.softmax(1) - F.one_hot(t)) / len(t), "Two shapes do not fit"),
+        (lambda z, t: 2 * (z.softmax(1) - _one_hot(z, t)) / len(t), "Every value is 2 times"),
+    ),
+)
+def cross_entropy_gradient(logits, target):
+    """Gradient of the mean loss: logits (N, K), target (N,) -> (N, K)."""
+    label = torch.nn.functional.one_hot(target, logits.shape[1])
+    return (logits.softmax(dim=1) - label) / len(target)
 
 
 @function(
@@ -329,6 +395,12 @@ number.
     generic=LOSS,
     gradient=("logits",),
     shortcuts=("cross_entropy",),
+    right=(
+        lambda z, t: F.cross_entropy(z.float(), t),
+        lambda z, t: F.nll_loss(F.log_softmax(z, 1), t),
+        lambda z, t: (z.logsumexp(1) - z.gather(1, t[:, None]).squeeze(1)).mean(),
+        lambda z, t: -(F.one_hot(t, z.shape[1]) * z.log_softmax(-1)).sum(-1).mean(),
+    ),
     mistakes={
         "no-log": lambda z, t: -_true_probs(z, t).mean(),
         "over-the-batch": lambda z, t: F.nll_loss(z.log_softmax(0), t),
@@ -434,14 +506,16 @@ feel its weight at all. `pos_weight` of the binary loss divides by the count ins
             / w[t.unique()].sum()
         ),
     },
-    right=(lambda z, t, w: F.cross_entropy(z, t, w),),
+    right=(
+        lambda z, t, w: F.cross_entropy(z, t, w),
+        lambda z, t, w: F.nll_loss(z.log_softmax(1), t, w),
+        lambda z, t, w: (w[t] * F.cross_entropy(z, t, reduction="none")).sum() / w[t].sum(),
+        lambda z, t, w: -(w[t] @ labelled(z.log_softmax(1), t)) / w[t].sum(),
+    ),
     wrong=(
         (_mean_weight, "one row, two classes"),
         (lambda z, t, w: F.cross_entropy(z, t, weight=w[t]), "weight tensor should be defined"),
-        (
-            lambda z, t, w: (F.cross_entropy(z, t, reduction="none") * w).mean(),
-            "Two shapes do not fit",
-        ),
+        (lambda z, t, w: (F.cross_entropy(z, t, reduction="none") * w).mean(), "Two shapes do not"),
     ),
 )
 def weighted_cross_entropy(logits, target, weight):
@@ -519,7 +593,11 @@ same mixture of two losses. Being sure now has a price: see the huge logits.
             -((1 - s) * _true_probs(z, t) + s / z.shape[1]).log().mean()
         ),
     },
-    right=(lambda z, t, s: F.cross_entropy(z, t, label_smoothing=s),),
+    right=(
+        lambda z, t, s: F.cross_entropy(z, t, label_smoothing=s),
+        lambda z, t, s: F.cross_entropy(z, (1 - s) * F.one_hot(t, z.shape[1]) + s / z.shape[1]),
+        lambda z, t, s: (1 - s) * F.cross_entropy(z, t) - s * z.log_softmax(1).mean(),
+    ),
     wrong=(
         (lambda z, t, s: (1 - s) * F.cross_entropy(z, t) + s, "2 of 12 cases agree"),
         (lambda z, t, s: F.cross_entropy(z / (1 - s), t), "smoothing  0.2"),

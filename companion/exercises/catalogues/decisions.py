@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 
 from companion.exercises._exercise import function
 from companion.exercises._prediction import prediction
@@ -121,6 +122,11 @@ costs, and only for these.
         "a false alarm is three times as bad": (6.0, 2.0),
         "a miss costs nearly nothing": (5.0, 0.01),
     },
+    right=(
+        lambda a, m: 1 / (1 + m / a),
+        lambda a, m: torch.tensor(a / (a + m)),
+        lambda a, m: 1 - m / (a + m),
+    ),
     mistakes={
         "swapped": lambda a, m: m / (a + m),
         "half": lambda a, m: 0.5,
@@ -171,8 +177,6 @@ half, the sign of the logit decides.
 - reversed: Yes and no are turned around.
 - sigmoid-twice: A sigmoid was applied twice. Its values then lie between 0.5 and 0.73, so almost
   any threshold says the same to everybody.
-- booleans: The decisions are right and come as True and False. Labels are class indices: look up
-  which dtype those have.
 - floats: The decisions are right and come as floating-point numbers. Labels are class indices: look
   up which dtype those have.
 - probabilities: Those are the probabilities. The decision, 0 or 1, is still to be taken.
@@ -190,14 +194,21 @@ half, the sign of the logit decides.
         "a column of logits": (floats([1.0], [-1.0], [0.2]), 0.6),
         "a square of logits": (floats([1.5, -0.2], [0.4, 3.0]), 0.7),
         "huge logits": (floats(1000.0, -1000.0), 0.9),
+        "one logit": (floats(0.7), 0.6),
+        "a table that was transposed": (floats([1.5, -0.2, 0.9], [0.4, 3.0, 0.1]).T, 0.55),
     },
+    right=(
+        lambda z, t: (z.sigmoid() > t).long(),
+        lambda z, t: (z.sigmoid() > t).to(torch.int64),
+        lambda z, t: torch.where(F.sigmoid(z) > t, 1, 0),
+        lambda z, t: (z > math.log(t / (1 - t))).long(),
+    ),
     mistakes={
         "logit-against-threshold": lambda z, t: (z > t).long(),
         "tie-included": lambda z, t: (z.sigmoid() >= t).long(),
         "always-half": lambda z, t: z.sigmoid().round().long(),
         "reversed": lambda z, t: (z.sigmoid() < t).long(),
         "sigmoid-twice": lambda z, t: (z.sigmoid().sigmoid() > t).long(),
-        "booleans": lambda z, t: z.sigmoid() > t,
         "floats": lambda z, t: (z.sigmoid() > t).to(z.dtype),
         "probabilities": lambda z, t: z.sigmoid(),
         "argmax": lambda z, t: z.argmax(0),
@@ -262,8 +273,16 @@ row.
         "a column of predictions": (classes([1], [1], [0], [1]), classes(1, 0, 0, 1)),
         "all right, as a column": (classes([1], [0], [2]), classes(1, 0, 2)),
         "all wrong": (classes(0, 0), classes(1, 1)),
+        "one label": (classes(2), classes(2)),
+        "a column of one": (classes([1]), classes(0)),
     },
     generic=("percent",),
+    right=(
+        lambda p, t: (p.squeeze() == t).float().mean().item(),
+        lambda p, t: (p.flatten() == t).sum().item() / len(t),
+        lambda p, t: torch.sum(p.view(-1).eq(t)) / len(t),
+        lambda p, t: sum(int(a) == int(b) for a, b in zip(p, t, strict=True)) / len(t),
+    ),
     mistakes={
         "broadcast-mean": lambda p, t: (p == t).double().mean(),
         "broadcast-sum": lambda p, t: (p == t).sum() / len(t),
@@ -279,7 +298,7 @@ row.
         "no-mean": lambda p, t: _hits(p, t),
     },
     wrong=(
-        (lambda p, t: (p.squeeze() == t).sum() / (len(p) + 1), "expected   0.6667"),
+        (lambda p, t: (p.squeeze() == t).sum() / (len(p) + 1), "expected   1"),
         (lambda p, t: p is t, "what came back is a `bool`"),
         (lambda p, t: (p == t).mean(), "no mean and no gradient"),
         (lambda p, t: sum(p == t) / len(t), "Is a sum or a mean missing?"),
@@ -331,8 +350,8 @@ def _cheapest_by_loop(probs, target, candidates, false_positive, false_negative)
 
 The demanding one. Probabilities (N,), targets (N,) of 0 and 1, candidate thresholds (T,) and the
 costs of one false positive and of one false negative go in. Out comes the candidate with the least
-total cost, a number; a sample is a yes where its probability is above the threshold. About five
-lines.
+total cost, a number, and of several such the first; a sample is a yes where its probability is
+above the threshold. About five lines.
 
 Hint: Every candidate leads to N decisions. Count the two kinds of error for each, and let the costs
 weigh them.
@@ -399,6 +418,27 @@ trained on, and judge it on data that has not chosen it.
             1.0,
             1.5,
         ),
+        "probabilities equal to candidates": (
+            floats(0.3, 0.5, 0.5, 0.7, 0.9),
+            classes(1, 0, 0, 1, 1),
+            floats(0.3, 0.5, 0.7),
+            2.0,
+            1.0,
+        ),
+        "three misses or two false alarms": (
+            floats(0.3, 0.4, 0.45, 0.2, 0.35),
+            classes(1, 1, 1, 0, 0),
+            floats(0.5, 0.1),
+            1.0,
+            1.0,
+        ),
+        "one sample, two candidates at the same cost": (
+            floats(0.6),
+            classes(1),
+            floats(0.9, 0.2, 0.5),
+            1.0,
+            4.0,
+        ),
     },
     mistakes={
         "costs-swapped": lambda p, y, c, a, m: _cheapest(
@@ -421,9 +461,12 @@ trained on, and judge it on data that has not chosen it.
         "f1": lambda p, y, c, a, m: _cheapest(c, -_f1(p, y, c)),
         "half": lambda p, y, c, a, m: 0.5,
     },
-    right=(_cheapest_by_loop,),
+    right=(
+        _cheapest_by_loop,
+        lambda p, y, c, a, m: _cheapest(c, a * _counts(p, y, c)[0] + m * _counts(p, y, c)[1]),
+    ),
     wrong=(
-        (lambda p, y, c, a, m: c.mean(), "three samples, two candidates"),
+        (lambda p, y, c, a, m: c.mean(), "one sample, two candidates"),
         (lambda p, y, c, a, m: c[(a * ((p > c) & (y == 0))).argmin()], "Two shapes do not fit"),
         (lambda p, y, c, a, m: min(c.tolist(), key=lambda t: abs(t - 0.7)), "cases agree"),
     ),

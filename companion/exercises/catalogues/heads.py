@@ -136,6 +136,11 @@ the meaning of one.
   linear layers and is linear itself.
 """,
     cases=_PARAMETERS,
+    right=(
+        lambda w, b: (w.diff(dim=0), b.diff()),
+        lambda w, b: ((w[1] - w[0])[None], (b[1] - b[0])[None]),
+        lambda w, b: ((w[1:] - w[:1]).detach(), (b[1:] - b[:1]).detach()),
+    ),
     mistakes={
         "reversed": lambda w, b: (w[:1] - w[1:], b[:1] - b[1:]),
         "second-row": lambda w, b: (w[1:], b[1:]),
@@ -223,7 +228,11 @@ back is a subtraction.
             torch.stack([torch.zeros_like(b), b]),
         ),
     },
-    right=(lambda w, b: [F.pad(w, (0, 0, 1, 0)), F.pad(b, (1, 0))],),
+    right=(
+        lambda w, b: [F.pad(w, (0, 0, 1, 0)), F.pad(b, (1, 0))],
+        lambda w, b: (torch.vstack([0 * w, w]), torch.hstack([0 * b, b])),
+        lambda w, b: (torch.stack([0 * w[0], w[0]]), torch.stack([0 * b[0], b[0]])),
+    ),
     wrong=(
         (lambda w, b: (torch.cat([0 * w, w]), b), "Value 2 of 2"),
         (lambda w, b: (torch.cat([torch.zeros(1), w]), b), "Two shapes do not fit"),
@@ -300,7 +309,12 @@ are parametrised, not in what they are asked to do.
         "halved": lambda z, t: _bce(_margin(z) / 2, t),
         "integer-target": lambda z, t: F.binary_cross_entropy_with_logits(_margin(z), t),
     },
-    right=(F.cross_entropy,),
+    right=(
+        F.cross_entropy,
+        lambda z, t: bce(margin(z), t.float()),
+        lambda z, t: F.softplus(-margin(z) * (2 * t - 1)).mean(),
+        lambda z, t: bce(z.diff(dim=1).squeeze(1), t.to(z.dtype)),
+    ),
     wrong=(
         (lambda z, t: bce(z, t), "Two shapes do not fit"),
         (lambda z, t: F.cross_entropy(margin(z), t.to(z.dtype)), "one row"),
@@ -387,6 +401,10 @@ trained it knows which.
     right=(
         lambda o, h: (
             o if h == "sigmoid" else o.sigmoid() if h == "logit" else (o[:, 1] - o[:, 0]).sigmoid()
+        ),
+        lambda o, h: o if h == "sigmoid" else 1 / (1 + (-(o if h == "logit" else margin(o))).exp()),
+        lambda o, h: (
+            F.softmax(o, -1)[..., 1] if o.ndim == 2 else o if h == "sigmoid" else F.sigmoid(o)
         ),
     ),
     wrong=(

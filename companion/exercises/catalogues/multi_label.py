@@ -131,8 +131,14 @@ Moral: The strictest of the shares: one wrong label, and the row is wrong.
             classes([1, 0, 0], [1, 1, 1], [1, 0, 0]),
         ),
         "all right": (classes([1, 1], [0, 1]), classes([1, 1], [0, 1])),
+        "one row": (classes([1, 0, 0]), classes([1, 0, 1])),
     },
     generic=("percent",),
+    right=(
+        lambda p, t: (p == t).all(1).float().mean().item(),
+        lambda p, t: (p == t).prod(1).double().mean(),
+        lambda p, t: sum(bool((a == b).all()) for a, b in zip(p, t, strict=True)) / len(t),
+    ),
     mistakes={
         "elements": lambda p, t: (p == t).double().mean().item(),
         "any": lambda p, t: (p == t).any(1).double().mean().item(),
@@ -145,7 +151,7 @@ Moral: The strictest of the shares: one wrong label, and the row is wrong.
         "per-row": lambda p, t: (p == t).all(1),
     },
     wrong=(
-        (lambda p, t: (p * t).sum() / t.sum(), "expected   0.5"),
+        (lambda p, t: (p * t).sum() / t.sum(), "expected   0"),
         (lambda p, t: (p == t).all(1).mean(), "no mean and no gradient"),
         (lambda p, t: all(p == t), "Python got a whole tensor"),
     ),
@@ -185,8 +191,6 @@ all of them.
 - first-for-all: Every label got the threshold of the first one.
 - mean-for-all: Every label got the mean of the thresholds.
 - reversed: Yes and no are turned around.
-- booleans: The decisions are right, and come as True and False. Which dtype do labels have?
-- floats: The decisions are right, and come as floating-point numbers. Which dtype do labels have?
 - sigmoid-twice: A sigmoid was applied twice, so nothing is below one half any more.
 """,
     cases={
@@ -200,7 +204,15 @@ all of them.
             floats(0.6, 0.3, 0.9),
         ),
         "huge logits": (floats([1000.0, -1000.0], [-1000.0, 1000.0]), floats(0.9, 0.1)),
+        "one label": (floats([0.3], [0.9]), floats(0.6)),
     },
+    right=(
+        lambda z, t: (z.sigmoid() > t).long(),
+        lambda z, t: (z > torch.logit(t)).long(),
+        lambda z, t: torch.stack(
+            [(a.sigmoid() > b).long() for a, b in zip(z.T, t, strict=True)], 1
+        ),
+    ),
     mistakes={
         "logits-against-thresholds": lambda z, t: (z > t).long(),
         "always-half": lambda z, t: (z > 0).long(),
@@ -211,14 +223,12 @@ all of them.
         "first-for-all": lambda z, t: (z.sigmoid() > t[0]).long(),
         "mean-for-all": lambda z, t: (z.sigmoid() > t.mean()).long(),
         "reversed": lambda z, t: (z.sigmoid() < t).long(),
-        "booleans": lambda z, t: z.sigmoid() > t,
-        "floats": lambda z, t: (z.sigmoid() > t).to(z.dtype),
         "sigmoid-twice": lambda z, t: (z.sigmoid().sigmoid() > t).long(),
     },
     wrong=(
-        (lambda z, t: torch.where(z.sigmoid() > t, 1, -1), "got         [[-1, 1, 1]]"),
+        (lambda z, t: torch.where(z.sigmoid() > t, 1, -1), "got         [[-1], [1]]"),
         (lambda z, t: (z.sigmoid() > t).any(1).long(), "a dimension is missing"),
-        (lambda z, t: (z.sigmoid() > max(t)).long(), "1 of 4 cases agrees"),
+        (lambda z, t: (z.sigmoid() > max(t)).long(), "2 of 5 cases agree"),
     ),
 )
 def multilabel_labels(logits, thresholds):
@@ -234,10 +244,10 @@ def _bce(z, y, **options):
     r"""
 ### Making a missed yes dearer
 
-Logits and targets (N, L), and one `pos_weight` per label, (L,), go in; out comes the mean over all
-elements of the binary cross-entropy in which the yes half of each label is multiplied by its
-weight. It must survive logits of ±1000. Four lines, without torch's BCE. The gradient is compared
-as well.
+Logits and targets (N, L), hard or soft, and one `pos_weight` per label, (L,), go in; out comes the
+mean over all elements of the binary cross-entropy in which the yes half of each label is multiplied
+by its weight. It must survive logits of ±1000. Four lines, without torch's BCE. The gradient is
+compared as well.
 
 Hint: The formula of the binary loss has two halves. Which of them does the weight touch, and which
 logarithm do you need in a form that cannot be infinite?
@@ -259,8 +269,6 @@ by the count of elements, not by weights.
   multi-class loss with class weights. The binary loss divides by the count.
 - row-sums: The losses of a row were added up and the rows averaged: that is the mean over all
   elements, times the number of labels.
-- no-reduction: There is one loss for each element: the mean is still to come.
-- per-label: There is one loss for each label: the mean over them is still to come.
 - weighted-logits: The weights went into the logits and changed what the model says. They belong to
   the loss.
 - softmax: The probabilities come from a softmax, where labels compete. Several labels can be right
@@ -278,6 +286,11 @@ by the count of elements, not by weights.
             floats([1.2, -0.3], [0.4, 0.8], [-2.0, 1.5]),
             floats([1.0, 1.0], [0.0, 1.0], [1.0, 0.0]),
             floats(0.5, 4.0),
+        ),
+        "soft targets": (
+            floats([0.7, -1.1, 0.0], [1.9, 0.2, -0.4]),
+            floats([0.3, 1.0, 0.5], [0.0, 0.8, 0.1]),
+            floats(3.0, 1.5, 0.7),
         ),
         "a square batch": (
             floats([0.7, -1.1], [1.9, 0.2]),
@@ -308,8 +321,6 @@ by the count of elements, not by weights.
             _bce(z, y, pos_weight=w, reduction="sum") / (w * y + 1 - y).sum()
         ),
         "row-sums": lambda z, y, w: _bce(z, y, pos_weight=w, reduction="none").sum(1).mean(),
-        "no-reduction": lambda z, y, w: _bce(z, y, pos_weight=w, reduction="none"),
-        "per-label": lambda z, y, w: _bce(z, y, pos_weight=w, reduction="none").mean(0),
         "weighted-logits": lambda z, y, w: _bce(z * w, y),
         "softmax": lambda z, y, w: (
             -(
@@ -325,13 +336,20 @@ by the count of elements, not by weights.
         ),
         "double-sigmoid": lambda z, y, w: _bce(z.sigmoid(), y, pos_weight=w),
     },
-    right=(lambda z, y, w: F.binary_cross_entropy_with_logits(z, y, pos_weight=w),),
+    right=(
+        lambda z, y, w: F.binary_cross_entropy_with_logits(z, y, pos_weight=w),
+        lambda z, y, w: (w * y * F.softplus(-z) + (1 - y) * F.softplus(z)).mean(),
+        lambda z, y, w: torch.nn.BCEWithLogitsLoss(pos_weight=w)(z, y),
+        lambda z, y, w: torch.stack(
+            [bce(a, b, pos_weight=w) for a, b in zip(z, y, strict=True)]
+        ).mean(),
+    ),
     wrong=(
         (
             lambda z, y, w: -(w * y * F.logsigmoid(z) + (1 - y) * F.logsigmoid(z)).mean(),
             "one row, two labels",
         ),
-        (lambda z, y, w: bce(z, y, pos_weight=w / w.sum()), "1 of 5 cases agrees"),
+        (lambda z, y, w: bce(z, y, pos_weight=w / w.sum()), "1 of 6 cases agrees"),
         (lambda z, y, w: bce(z, y, pos_weight=w[:, None]), "Two shapes do not fit"),
     ),
 )
@@ -445,6 +463,12 @@ pulls the mean down at once.
         "all right": (classes([1, 0], [0, 1]), classes([1, 0], [0, 1])),
     },
     generic=("percent",),
+    right=(
+        lambda p, t: (2 * (p * t).sum(0) / ((p + t).sum(0) + 1e-8)).mean().item(),
+        lambda p, t: (2 * (p & t).sum(0) / (p + t).sum(0).clamp(min=1)).float().mean(),
+        lambda p, t: _f1(p, t).mean(),
+    ),
+    tolerance=1e-6,
     mistakes={
         "micro": _micro,
         "rows": lambda p, t: _f1(p, t, 1).mean().item(),

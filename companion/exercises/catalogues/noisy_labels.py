@@ -140,6 +140,13 @@ of its row, the truth is still the most frequent label.
         "no noise": (3, 0.0),
         "ten classes": (10, 0.45),
     },
+    right=(
+        lambda k, r: (1 - r) * torch.eye(k) + r / (k - 1) * (1 - torch.eye(k)),
+        lambda k, r: torch.tensor(
+            [[1 - r if i == j else r / (k - 1) for j in range(k)] for i in range(k)]
+        ),
+        lambda k, r: torch.where(torch.eye(k) == 1, 1 - r, r / (k - 1)),
+    ),
     mistakes={
         "not-shared": lambda k, r: _matrix(k, 1 - r, r),
         "shared-by-all": lambda k, r: _matrix(k, 1 - r, r / k),
@@ -215,6 +222,11 @@ A. What is left is bounded, so no single label can pull without limit.
     cases=batches((-4.0,), (-9.0,), (-2.0,)),
     generic=LOSS,
     gradient=("logits",),
+    right=(
+        lambda z, t, a: -a * (1 - labelled(z.softmax(1), t)).mean(),
+        lambda z, t, a: -(z.softmax(1) * a * (1 - F.one_hot(t, z.shape[1]))).sum(1).mean(),
+        lambda z, t, a: -a * (1 - z.softmax(-1).gather(1, t[:, None])).mean(),
+    ),
     mistakes={
         "cross-entropy": lambda z, t, a: F.cross_entropy(z, t),
         "labelled-prob": lambda z, t, a: (-a * _labelled(z, t)).mean(),
@@ -301,6 +313,12 @@ no table of labels, no clamp, no second softmax.
     ),
     generic=LOSS,
     gradient=("logits",),
+    right=(
+        lambda z, t, al, be, a: (
+            al * F.cross_entropy(z, t) - be * a * (1 - labelled(z.softmax(1), t)).mean()
+        ),
+        lambda z, t, al, be, a: _sce(z, t, al, be, a).mean(),
+    ),
     mistakes={
         "weights-swapped": lambda z, t, al, be, a: _sce(z, t, be, al, a).mean(),
         "unweighted": lambda z, t, al, be, a: _sce(z, t, 1.0, 1.0, a).mean(),

@@ -2,7 +2,9 @@
 
 import math
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 
 from companion.exercises._exercise import function
 from companion.exercises._generic import LOG
@@ -133,7 +135,13 @@ the way back.
         "clamped": lambda p: torch.logit(p, eps=1e-6),
         "eps": lambda p: (p / (1 - p) + 1e-7).log(),
     },
-    right=(torch.logit,),
+    right=(
+        torch.logit,
+        lambda p: p.log() - torch.log1p(-p),
+        lambda p: torch.special.logit(p),
+        lambda p: -(1 / p - 1).log(),
+        lambda p: torch.tensor(np.log(p / (1 - p))),
+    ),
     wrong=(
         (lambda p: 2 * torch.log(p / (1 - p)), "Every value is 2 times the expected one"),
         (lambda p: math.log(p / (1 - p)), "A whole batch was turned into one Python number"),
@@ -195,14 +203,19 @@ minus it is the other.
         "tanh": lambda z: z.tanh(),
         "base-two": lambda z: 1 / (1 + 2.0 ** (-z)),
         "rounded": lambda z: z.sigmoid().round(),
-        "log-sigmoid": lambda z: torch.nn.functional.logsigmoid(z),
+        "log-sigmoid": lambda z: F.logsigmoid(z),
         "softmax": lambda z: z.softmax(0),
         "softmax-last": lambda z: z.softmax(-1),
         "no-exp": lambda z: 1 / (1 - z),
         "derivative": lambda z: z.sigmoid() * (1 - z.sigmoid()),
-        "hard": lambda z: torch.nn.functional.hardsigmoid(z),
+        "hard": lambda z: F.hardsigmoid(z),
     },
-    right=(torch.sigmoid,),
+    right=(
+        torch.sigmoid,
+        lambda z: (1 + torch.tanh(z / 2)) / 2,
+        lambda z: torch.where(z > 0, 1 / (1 + (-z.abs()).exp()), 1 - 1 / (1 + (-z.abs()).exp())),
+        lambda z: torch.stack([z, 0 * z]).softmax(0)[0],
+    ),
     wrong=(
         (lambda z: z.exp() / (1 + (-z).exp()), "got       [3.664]"),
         (lambda z: 1 / (1 + math.exp(-z)), "A whole batch was turned into one Python number"),
@@ -296,19 +309,21 @@ shift invariance put to work.
         "sigmoid": lambda z: z.sigmoid(),
         "log-softmax": lambda z: z.log_softmax(1),
         "twice": lambda z: z.softmax(1).softmax(1),
-        "one-hot": lambda z: torch.nn.functional.one_hot(z.argmax(1), z.shape[1]).to(z.dtype),
+        "one-hot": lambda z: F.one_hot(z.argmax(1), z.shape[1]).to(z.dtype),
         "base-two": lambda z: _shares(2.0 ** (z - z.amax(1, keepdim=True))),
         "clamped": lambda z: _shares(z.clamp(-80, 80).exp()),
         "reversed": lambda z: (-z).softmax(1),
     },
-    right=(_softmax_loop,),
+    right=(
+        _softmax_loop,
+        lambda z: (z - z.logsumexp(1, keepdim=True)).exp(),
+        lambda z: F.softmax(z, dim=-1),
+        lambda z: z.log_softmax(1).exp(),
+    ),
     wrong=(
         (_softmax_in_place, "changes its argument in place"),
         (lambda z: z.exp() / z.exp().sum(), "NaN or infinite"),
-        (
-            lambda z: torch.stack([row.softmax(0) for row in z]).numpy(),
-            "NumPy knows nothing of gradients",
-        ),
+        (lambda z: torch.stack([row.softmax(0) for row in z]).numpy(), "NumPy knows nothing of"),
         (lambda z: z.softmax(2), "such a dimension is not there"),
     ),
 )
@@ -366,7 +381,12 @@ Moral: Two logits hold one number that matters. The other one, how high both lie
         "rows": lambda z: z[min(1, len(z) - 1)] - z[0],
         "kept": lambda z: z[:, 1:] - z[:, :1],
     },
-    right=(lambda z: z.log_softmax(1).diff(dim=1).squeeze(1),),
+    right=(
+        lambda z: z.log_softmax(1).diff(dim=1).squeeze(1),
+        lambda z: torch.einsum("nk,k->n", z, torch.tensor([-1.0, 1.0], dtype=z.dtype)),
+        lambda z: torch.stack([row[1] - row[0] for row in z]),
+        lambda z: -torch.sub(*z.unbind(1)),
+    ),
     wrong=(
         (lambda z: margin(z).mean(), "everything was reduced to one number"),
         (lambda z: z.logsumexp(1) - z[:, 0], "expected  [1]"),

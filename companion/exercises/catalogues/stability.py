@@ -132,6 +132,7 @@ enough, and an index finds it again.
         "a square": (floats([1.0, -_INF, 2.0], [0.0, 3.0, 4.0], [5.0, 6.0, 7.0]),),
         "a row of nothing but NaN": (floats([_NAN, _NAN], [1.0, 1.0]),),
         "large but finite": (floats([1e308, 1e308], [_INF, -_INF]),),
+        "one row": (floats([0.0, _INF, -_INF]),),
         "nothing to find": (floats([1.0, 2.0], [3.0, 4.0]),),
     },
     mistakes={
@@ -152,6 +153,9 @@ enough, and an index finds it again.
         lambda x: torch.tensor(
             [i for i, row in enumerate(x) if not row.isfinite().all()], dtype=torch.int64
         ),
+        lambda x: torch.where(~x.isfinite().all(1))[0],
+        lambda x: (~x.isfinite()).any(1).nonzero().flatten(),
+        lambda x: torch.arange(len(x))[(x.isnan() | x.isinf()).any(dim=1)],
     ),
     wrong=(
         (lambda x: x != x, "A comparison gives True and False"),
@@ -199,7 +203,6 @@ is then 0, as it should be.
   inside a softmax.
 - mean-over-classes: The classes were averaged. The probabilities are the weights already: nothing
   is left to divide by.
-- reduced: That is the mean over the batch; one entropy for each row is asked for.
 - surprise: The surprises were added up without their weights. How often does each of them happen?
 - log-prob-of-log-prob: The logits themselves were weighted. What has to be subtracted from them to
   make them logarithms of probabilities?
@@ -217,19 +220,20 @@ is then 0, as it should be.
             -(z.exp() / z.exp().sum(1, keepdim=True) * z.log_softmax(1)).sum(1)
         ),
         "mean-over-classes": lambda z: -(z.softmax(1) * z.log_softmax(1)).mean(1),
-        "reduced": lambda z: -(z.softmax(1) * z.log_softmax(1)).sum(1).mean(),
         "surprise": lambda z: -z.log_softmax(1).sum(1),
         "log-prob-of-log-prob": lambda z: -(z.softmax(1) * z).sum(1),
         "clamped": lambda z: (
             -(z.softmax(1).clamp(min=1e-7) * z.softmax(1).clamp(min=1e-7).log()).sum(1)
         ),
     },
-    right=(lambda z: F.cross_entropy(z, z.softmax(1), reduction="none"),),
+    right=(
+        lambda z: F.cross_entropy(z, z.softmax(1), reduction="none"),
+        lambda z: -torch.einsum("nk,nk->n", z.softmax(1), z.log_softmax(1)),
+        lambda z: z.logsumexp(1) - (z.softmax(1) * z).sum(1),
+        lambda z: -torch.stack([row.softmax(0) @ row.log_softmax(0) for row in z]),
+    ),
     wrong=(
-        (
-            lambda z: F.cross_entropy(z, z.softmax(1), reduction="none").detach(),
-            "was something detached",
-        ),
+        (lambda z: F.cross_entropy(z, z.softmax(1), reduction="none").detach(), "was something"),
         (lambda z: z.softmax(1).square().sum(1), "one row, two classes"),
         (lambda z: z.log_softmax(1).exp().sum(), "everything was reduced to one number"),
     ),
@@ -290,8 +294,6 @@ of 0 with a gradient of 0 lets training go on.
   replaced afterwards has already gone wrong. Keep the division from failing instead.
 - divided-by-rows: The right losses are added up, and divided by all rows. The ignored ones should
   not be in the mean at all.
-- no-reduction: There is one loss per row, and 0 for those ignored: the mean is still to come.
-- kept-only: There is one loss for each row that counts: the mean is still to come.
 - first-class: The ignored rows were counted as samples of class 0. A stand-in for the index has to
   be masked out of the loss afterwards.
 - blank-logits: The logits of the ignored rows were set to 0. A row of equal logits is no row
@@ -324,15 +326,19 @@ of 0 with a gradient of 0 lets training go on.
             (_all_losses(z, t, i) * (t != i)).sum() / (t != i).sum()
         ).nan_to_num(0.0),
         "divided-by-rows": lambda z, t, i: _kept_sum(z, t, i) / len(t),
-        "no-reduction": lambda z, t, i: F.cross_entropy(z, t, ignore_index=i, reduction="none"),
-        "kept-only": lambda z, t, i: F.cross_entropy(z[t != i], t[t != i], reduction="none"),
         "first-class": lambda z, t, i: F.cross_entropy(z, t.where(t != i, 0)),
         "blank-logits": lambda z, t, i: F.cross_entropy(z * (t != i)[:, None], t.where(t != i, 0)),
         "default-only": lambda z, t, i: F.cross_entropy(z, t) if (t != -100).any() else z.sum() * 0,
         "default-only-nan": lambda z, t, i: F.cross_entropy(z, t),
         "plus-one": lambda z, t, i: _kept_sum(z, t, i) / ((t != i).sum() + 1),
     },
-    right=(_ignoring,),
+    right=(
+        _ignoring,
+        lambda z, t, i: (
+            F.cross_entropy(z, t, ignore_index=i, reduction="sum") / max(1, int((t != i).sum()))
+        ),
+        lambda z, t, i: _all_losses(z, t, i)[t != i].sum() / (t != i).sum().clamp(min=1),
+    ),
     wrong=(
         (_constant_for_none, "or is it a constant"),
         (
@@ -435,6 +441,8 @@ that in float32, which is also what autocast does.
             if bool(((y == 0) | (y == 1)).all())
             else F.binary_cross_entropy_with_logits(z.float(), y.float())
         ),
+        lambda z, y: bce(z.float(), y.float()),
+        lambda z, y: (F.softplus(z.float()) - z.float() * y.float()).mean(),
     ),
     wrong=(
         (lambda z, y: bce(z.bfloat16(), y.bfloat16()).float(), "The digits of bfloat16 are right"),

@@ -128,7 +128,12 @@ processes, and for accumulated gradients.
         "median": lambda v, n: v.median().item(),
         "running-half": lambda v, n: _running_half(v),
     },
-    right=(lambda v, n: np.average(v.detach(), weights=n),),
+    right=(
+        lambda v, n: np.average(v.detach(), weights=n),
+        lambda v, n: torch.dot(v, n.to(v.dtype)) / n.sum(),
+        lambda v, n: (v @ (n / n.sum()).to(v.dtype)).item(),
+        lambda v, n: sum(float(a) * int(b) for a, b in zip(v, n, strict=True)) / int(n.sum()),
+    ),
     wrong=(
         (lambda v, n: (v / n).sum(), "expected  0.35"),
         (lambda v, n: v * n / n.sum(), "Is a sum or a mean missing?"),
@@ -214,7 +219,17 @@ it from the training rows and use it for all others.
         ),
         "nothing missing": (floats([1.0, 2.0], [3.0, 4.0]), -99.0),
         "a zero that is a value": (floats([0.0, 5.0], [4.0, -99.0], [-99.0, 1.0]), -99.0),
+        "values below and above the code": (
+            floats([-120.0, 2.0], [-99.0, -98.5], [3.0, -99.0]),
+            -99.0,
+        ),
+        "a zero that is the code": (floats([0.0, -5.0], [4.0, 0.0], [-2.0, 1.0]), 0.0),
+        "a large code": (floats([999.0, 1000.0], [2.0, 999.0], [998.0, 999.0]), 999.0),
     },
+    right=(
+        lambda x, c: torch.where(x == c, _known(x, c).nanmean(0), x),
+        lambda x, c: torch.stack([torch.where(v == c, v[v != c].mean(), v) for v in x.T], 1),
+    ),
     mistakes={
         "code-in-the-mean": lambda x, c: _fill(x, c, x.mean(0)),
         "zero": lambda x, c: _fill(x, c, torch.zeros(())),
@@ -296,6 +311,7 @@ rows that come later, even on a single one.
         "the training rows themselves": (_TRAIN, _TRAIN),
         "two rows, a square": (floats([1.0, -2.0], [3.0, 4.0]), floats([5.0, 0.0], [2.0, 2.0])),
     },
+    tolerance=1e-6,
     mistakes={
         "own-statistics": lambda a, b: (b - b.mean(0)) / b.std(0),
         "pooled": lambda a, b: (b - torch.cat([a, b]).mean(0)) / torch.cat([a, b]).std(0),
@@ -309,7 +325,13 @@ rows that come later, even on a single one.
         "division-first": lambda a, b: b - a.mean(0) / a.std(0),
         "train-returned": lambda a, b: (a - a.mean(0)) / a.std(0),
     },
-    right=(lambda a, b: (b - a.mean(0, keepdim=True)) / a.var(0, keepdim=True).sqrt(),),
+    right=(
+        lambda a, b: (b - a.mean(0, keepdim=True)) / a.var(0, keepdim=True).sqrt(),
+        lambda a, b: (b - a.mean(0)) / (a.std(0) + 1e-8),
+        lambda a, b: torch.stack(
+            [(b[:, j] - a[:, j].mean()) / a[:, j].std() for j in range(a.shape[1])], 1
+        ),
+    ),
     wrong=(
         (lambda a, b: (b - a.mean()) / a.std(0), "two rows, a square"),
         (lambda a, b: (b - a.mean(0)) / (a.std(0) + 0.1), "0 of 4 cases agree"),
@@ -397,6 +419,13 @@ each row, passed back to the weights through its inputs.
             floats(0.0, 1.0),
             2.0,
         ),
+        "one row, three features": (
+            floats(0.5, -0.5, 1.0),
+            torch.tensor(0.0, dtype=torch.float64),
+            floats([2.0, 1.0, -1.0]),
+            floats(1.0),
+            0.3,
+        ),
     },
     mistakes={
         "uphill": lambda w, b, x, y, r: _step(w, b, x, y, -r),
@@ -430,16 +459,13 @@ each row, passed back to the weights through its inputs.
             w, b, x, y, r, error=(x @ w).sigmoid() - y
         ),
     },
-    right=(_optimiser_step,),
+    right=(
+        _optimiser_step,
+        lambda w, b, x, y, r: _step(w, b, x, y, r),
+    ),
     wrong=(
-        (
-            lambda w, b, x, y, r: w - r * x.T @ ((x @ w + b).sigmoid() - y) / len(y),
-            "2 values are asked for",
-        ),
-        (
-            lambda w, b, x, y, r: (w - r * x @ ((x @ w + b).sigmoid() - y), b),
-            "Two shapes do not fit",
-        ),
+        (lambda w, b, x, y, r: w - r * x.T @ ((x @ w + b).sigmoid() - y) / len(y), "2 values are"),
+        (lambda w, b, x, y, r: (w - r * x @ ((x @ w + b).sigmoid() - y), b), "Two shapes do not"),
         (
             lambda w, b, x, y, r: (w - r * (((x @ w + b).sigmoid() - y)[:, None] * x), b),
             "a dimension is left",
