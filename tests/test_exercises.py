@@ -8,7 +8,10 @@ import re
 import warnings
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from pathlib import Path
 
+import docutils.nodes
+import nbformat
 import numpy as np
 import pytest
 import sklearn.impute
@@ -21,7 +24,7 @@ from torch.testing import assert_close
 from companion import data, decisions, exercises, heads, losses
 from companion.exercises import Exercise, Prediction, Result, _result
 from companion.exercises._exercise import function
-from companion.exercises.catalogues import CATALOGUES
+from companion.exercises.catalogues import CATALOGUES, _sections
 
 ALL = [exercise for group in CATALOGUES.values() for exercise in group]
 FUNCTIONS = [exercise for exercise in ALL if isinstance(exercise, Exercise)]
@@ -848,3 +851,45 @@ def test_a_new_exercise_takes_a_few_lines():
 
     assert double.check(lambda numbers: numbers + numbers).status == "right"
     assert double.check(lambda numbers: numbers * numbers).mistake == "square"
+
+
+# Where to look things up.
+
+
+def looked_up():
+    for exercise in ALL:
+        for mistake in all_mistakes(exercise):
+            yield from re.findall(r"ook up ([^.?;:]+)", mistake.message)
+
+
+def test_what_is_to_be_looked_up_is_a_link():
+    for words in looked_up():
+        assert _sections.address(words), words
+    html = exercises.softmax.check(lambda z: z.flatten().softmax(0).reshape(z.shape))._repr_html_()
+    page = "01_logits_and_probabilities.ipynb#Break-it%3A-the-wrong-dimension"
+    assert f'<a href="{page}" target="_blank">the <code>dim</code>' in html
+
+
+def test_links_lead_to_sections_that_exist(monkeypatch):
+    notebooks = Path(__file__).resolve().parent.parent / "notebooks"
+    for page in _sections.SECTIONS.values():
+        if page.startswith(_sections.TORCH):
+            continue
+        name, _, heading = page.partition("#")
+        cells = nbformat.read(notebooks / f"{name}.ipynb", as_version=4).cells
+        titles = [line for cell in cells for line in cell.source.splitlines()]
+        assert f"## {heading}" in titles, page
+        monkeypatch.setattr(_sections, "_site", lambda: "https://somebody.github.io/book/")
+        monkeypatch.setattr(_sections, "SECTIONS", {"it": page})
+        slug = docutils.nodes.make_id(heading.replace("`", ""))
+        assert _sections.address("it") == f"https://somebody.github.io/book/{name}.html#{slug}"
+        monkeypatch.undo()
+
+
+def test_the_site_is_where_the_companion_was_fetched_from(monkeypatch):
+    class Distribution:
+        def read_text(self, name):
+            return '{"url": "https://github.com/Some-Body/book/archive/refs/heads/main.zip"}'
+
+    monkeypatch.setattr(_sections, "distribution", lambda name: Distribution())
+    assert _sections._site() == "https://some-body.github.io/book/notebooks/"

@@ -396,8 +396,8 @@ def gradient(got: Tensor | None, error: BaseException | None, name: str) -> str:
     if got is None:
         return (
             f"The value is right, the gradient with respect to `{name}` is missing: was something "
-            "detached, or is it a constant? Look up the graph, and what `.detach()`, `.data`, "
-            "`.item()`, `torch.no_grad()`, `torch.tensor()` and NumPy do to it."
+            "detached, or is it a constant? `.detach()`, `.data`, `.item()`, `torch.no_grad()`, "
+            "`torch.tensor()` and NumPy cut it off: look up the graph."
         )
     if not bool(got.isfinite().all()):
         return (

@@ -123,7 +123,7 @@ scaled or rounded first.
 - unweighted: Both halves always count in full, whatever the label. What should switch them on and
   off?
 - log-of-blend: The two probabilities were blended first and the logarithm was taken last. For hard
-  labels that is the same, for soft ones it is not: look up expectation.
+  labels that is the same, for soft ones it is not.
 - eps: A small number inside the logarithm changes each value a little, and a confident mistake a
   lot: its cost stops growing.
 - clamp: The probabilities were cut off before the logarithm. Beyond the cut the loss is constant,

@@ -118,7 +118,7 @@ the dtype of the logits.
 - always-double: The table is right, but always in double precision: the dtype that is asked for is
   not used. Where it is float32, a loss would meet two dtypes.
 - always-single: The table is right, but always in single precision: the dtype that is asked for is
-  not used. Look up what `.float()` means.
+  not used. `.float()` always means float32.
 - classes-guessed: The number of classes was guessed from the labels. A batch that lacks the last
   class then gets a table that is too narrow.
 - transposed: Rows and columns have changed places: samples belong in the rows, like in the logits.

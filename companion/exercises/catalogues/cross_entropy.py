@@ -289,7 +289,7 @@ Moral: p - q is the whole of it: every row of the gradient adds up to 0, so what
 gains, the others lose. No confident mistake is forgotten, since p - q is largest there.
 
 - reversed: That points downhill, the way a step of gradient descent goes. The gradient points
-  uphill: look up what is subtracted from what.
+  uphill: which is subtracted from which?
 - no-mean: That is the gradient of the sum. The loss is a mean: what is each row's share of it?
 - divided-by-all: It was divided by all entries, rows times classes. The mean runs over the rows.
 - label-only: Only the label's logit has a gradient here. A softmax makes the classes compete: what

@@ -106,7 +106,7 @@ the way back.
 - reversed: The sign is turned around: those are the odds against. A probability of 0.9 should give
   a positive logit.
 - divided-logs: Two logarithms were divided by each other. The logarithm of a fraction is something
-  else: look up its rule.
+  else: a difference.
 - sigmoid: That is a sigmoid, the way from a logit to a probability. Asked for is the way back.
 - log1p: 1 was added where it has to be what p is subtracted from: that is the logarithm of p
   against 1 + p.

@@ -298,7 +298,7 @@ rows that come later, even on a single one.
   first?
 - not-scaled: The columns are centred, and were not scaled.
 - population: The spread divides by N. That is a matter of taste, and common; here torch's default
-  is meant, with N - 1: look up Bessel's correction.
+  is meant, with N - 1.
 - min-max: The columns were squeezed between their smallest and largest value. That is another
   scaling, and a single outlier rules it.
 - division-first: Only the mean was divided by the spread. Look at the order of operations: which
