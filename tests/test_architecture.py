@@ -21,7 +21,7 @@ MAP = {
     "distributed": ({"data", "heads"}, {"torch"}),
     "figures": (set(), {"matplotlib", "numpy"}),
     "diagnosis": ({"_isolation", "losses", "decisions"}, {"torch"}),
-    "exercises": ({"_isolation"}, {"torch"}),
+    "exercises": ({"_isolation"}, {"torch", "numpy"}),
     "display": ({"figures"}, {"torch", "matplotlib", "IPython"}),
 }
 

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 TORCH = "https://docs.pytorch.org/docs/stable/"
 SECTIONS = {  # the words that are found after "look up": the first that fit count
+    "`dim`": "01_logits_and_probabilities#Break it: the wrong dimension",
     "in-place": TORCH + "notes/autograd.html",
     "graph": TORCH + "notes/autograd.html",
     "nonzero|joined|stack|slice|index tensors|which dimension": TORCH + "torch.html",
@@ -31,7 +32,6 @@ SECTIONS = {  # the words that are found after "look up": the first that fit cou
     "Bernoulli|logistic": "01_logits_and_probabilities#Sigmoid models one coin",
     "shift invariance": "01_logits_and_probabilities#One output is spare",
     "shift": "01_logits_and_probabilities#Break it: a score of 1000",
-    "dim": "01_logits_and_probabilities#Break it: the wrong dimension",
     "softmax": "01_logits_and_probabilities#Softmax models one die",
     "odds|the one into": "01_logits_and_probabilities#A logit is a log-odds",
 }
