@@ -165,13 +165,6 @@ scaled or rounded first.
         F.binary_cross_entropy,
         lambda p, y: torch.nn.BCELoss()(p, y),
         lambda p, y: -(torch.xlogy(y, p) + torch.xlogy(1 - y, 1 - p)).mean(),
-        lambda p, y: (
-            sum(
-                -(b * a.log() + (1 - b) * (1 - a).log())
-                for a, b in zip(p.flatten(), y.flatten(), strict=True)
-            )
-            / y.numel()
-        ),
     ),
     wrong=(
         (lambda p, y: -(y * p.log() + (1 - y) * (1 - p.log())).mean(), "one sample"),
@@ -359,8 +352,6 @@ cancels against that of the logarithm, so a wrong answer never stops pulling.
   not only on whether it was right.
 - absolute: The sign is lost, and with it the direction in which each logit should move.
 - loss: Those are the losses themselves, shared among the samples. Asked for is their slope.
-- doubled: There is a factor of 2 in it, as in the slope of a square. The slope of this loss has
-  none.
 """,
     cases=samples(),
     mistakes={
@@ -374,7 +365,6 @@ cancels against that of the logarithm, so a wrong answer never stops pulling.
         "rounded": lambda z, y: (z.sigmoid().round() - y) / len(y),
         "absolute": lambda z, y: (z.sigmoid() - y).abs() / len(y),
         "loss": lambda z, y: F.binary_cross_entropy_with_logits(z, y, reduction="none") / len(y),
-        "doubled": lambda z, y: 2 * (z.sigmoid() - y) / len(y),
     },
     right=(
         _gradient_by_autograd,

@@ -113,15 +113,12 @@ The number of classes cannot be read off the labels: the last class may be missi
 Moral: The same labels in the form that a binary loss takes: one yes-or-no question per class, in
 the dtype of the logits.
 
-- integers: The table is right, and made of integers. A binary loss does arithmetic with its target
-  and wants the dtype asked for.
 - always-double: The table is right, but always in double precision: the dtype that is asked for is
   not used. Where it is float32, a loss would meet two dtypes.
 - always-single: The table is right, but always in single precision: the dtype that is asked for is
   not used. `.float()` always means float32.
 - classes-guessed: The number of classes was guessed from the labels. A batch that lacks the last
   class then gets a table that is too narrow.
-- transposed: Rows and columns have changed places: samples belong in the rows, like in the logits.
 - all-columns: Whole columns were filled: every row got the labels of all rows. Look up how indexing
   with a slice differs from indexing with two index tensors.
 - counted-from-one: The ones are a column too far to the left, and class 0 has fallen off the table:
@@ -140,11 +137,9 @@ the dtype of the logits.
     },
     exact=True,
     mistakes={
-        "integers": lambda t, k, d: F.one_hot(t, k),
         "always-double": lambda t, k, d: _hot(t, k, torch.float64),
         "always-single": lambda t, k, d: _hot(t, k, torch.float32),
         "classes-guessed": lambda t, k, d: F.one_hot(t).to(d),
-        "transposed": lambda t, k, d: _hot(t, k, d).T,
         "all-columns": lambda t, k, d: _hot(t, k, d).amax(0).expand(len(t), k).clone(),
         "counted-from-one": lambda t, k, d: torch.stack([t == c + 1 for c in range(k)], dim=1).to(
             d
@@ -201,8 +196,6 @@ wherever both can be asked.
   softmax on top.
 - log-probs: Those are the logarithms of the two probabilities. Their softmax is right, and their
   first column is not the 0 that is asked for.
-- rows: The two classes became two rows. In logits (N, K) the classes are the columns: look up the
-  dimension along which tensors are stacked.
 - joined: Zeros and logits were joined into one long row. Two columns need a new dimension.
 - padded-ones: The first logit is 1 instead of 0, so every difference is too small by 1.
 """,
@@ -215,7 +208,6 @@ wherever both can be asked.
         "one-minus": lambda z: torch.stack([1 - z, z], 1),
         "probabilities": lambda z: torch.stack([1 - z.sigmoid(), z.sigmoid()], 1),
         "log-probs": lambda z: torch.stack([F.logsigmoid(-z), F.logsigmoid(z)], 1),
-        "rows": lambda z: torch.stack([torch.zeros_like(z), z]),
         "joined": lambda z: torch.cat([torch.zeros_like(z), z]),
         "padded-ones": lambda z: torch.stack([torch.ones_like(z), z], 1),
     },
@@ -276,8 +268,6 @@ one right class among many, most of the K questions are easy noes.
 - double-sigmoid: A sigmoid is in there twice: the loss with logits applies its own.
 - clamped-bce: Right for small logits. The loss on probabilities cuts its logarithms off at -100,
   and there its gradient is zero: look up why the form with logits exists.
-- integer-table: The table of labels is right, its dtype is not: the binary loss does arithmetic
-  with it. Look up its target dtype.
 - flipped: Yes and no are turned around: the labelled class was asked to say no.
 """,
     cases=batches(),
@@ -303,9 +293,6 @@ one right class among many, most of the K questions are easy noes.
         "double-sigmoid": lambda z, t: _bce(z.sigmoid(), t),
         "clamped-bce": lambda z, t: F.binary_cross_entropy(
             z.sigmoid(), F.one_hot(t, z.shape[1]).to(z.dtype)
-        ),
-        "integer-table": lambda z, t: F.binary_cross_entropy_with_logits(
-            z, F.one_hot(t, z.shape[1])
         ),
         "flipped": lambda z, t: _bce(-z, t),
     },

@@ -196,8 +196,6 @@ is this minus the labelled logit.
   identity on paper: exp(z) = exp(m) times what?
 - one-shift-for-all: One shift for the whole batch saves the largest row only; in a row far below
   it, every exponential becomes zero. Whose maximum does a row need?
-- one-number: The whole batch became one number; each row has a sum of its own. Look up the `dim`
-  argument of reductions.
 - mean: That is the logarithm of a mean: the result is too small by the logarithm of the number of
   classes.
 - no-log: The sum of exponentials is there, the logarithm around it is not.
@@ -217,7 +215,6 @@ is this minus the labelled logit.
         "not-shifted-back": lambda z: (z - z.amax(1, keepdim=True)).exp().sum(1).log(),
         "shifted-twice": lambda z: (z - z.amax(1, keepdim=True)).exp().sum(1).log() - z.amax(1),
         "one-shift-for-all": lambda z: z.max() + (z - z.max()).exp().sum(1).log(),
-        "one-number": lambda z: torch.logsumexp(z.flatten(), 0),
         "mean": lambda z: torch.logsumexp(z, 1) - math.log(z.shape[1]),
         "no-log": lambda z: z.exp().sum(1),
         "max-only": lambda z: z.amax(1),
@@ -468,8 +465,6 @@ feel its weight at all. `pos_weight` of the binary loss divides by the count ins
   weighted mean is divided by.
 - divided-by-all-weights: The weighted losses are right, and divided by the weights of all classes,
   whether they occur or not. Look up what a weighted mean is divided by.
-- no-reduction: There is one right loss per row here, but one number for the whole batch is asked
-  for: the last step, the reduction, is missing.
 - weighted-logits: The weights went into the logits and so changed the probabilities. A class weight
   says how much a row's loss counts, not what the model believes.
 - weight-of-prediction: Each row was weighted by the class that the model chose. The weight belongs
@@ -494,7 +489,6 @@ feel its weight at all. `pos_weight` of the binary loss divides by the count ins
         "divided-by-all-weights": lambda z, t, w: (
             F.cross_entropy(z, t, w, reduction="sum") / w.sum()
         ),
-        "no-reduction": lambda z, t, w: F.cross_entropy(z, t, w, reduction="none"),
         "weighted-logits": lambda z, t, w: F.cross_entropy(z * w, t),
         "weight-of-prediction": lambda z, t, w: (
             (w[z.argmax(1)] * F.cross_entropy(z, t, reduction="none")).sum() / w[z.argmax(1)].sum()

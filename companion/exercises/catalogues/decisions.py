@@ -177,15 +177,12 @@ half, the sign of the logit decides.
 - reversed: Yes and no are turned around.
 - sigmoid-twice: A sigmoid was applied twice. Its values then lie between 0.5 and 0.73, so almost
   any threshold says the same to everybody.
-- floats: The decisions are right and come as floating-point numbers. Labels are class indices: look
-  up which dtype those have.
 - probabilities: Those are the probabilities. The decision, 0 or 1, is still to be taken.
 - argmax: An argmax over the batch says which sample has the largest logit. Here every sample gets a
   decision of its own.
 - softmax: A softmax made the samples compete with each other. Each logit is judged alone.
 - other-threshold: It is the probability of the other side that was compared. 'No' is unlikely
   enough at another place than 'yes' is likely enough.
-- flattened: The decisions are right, the shape of the input is lost.
 """,
     cases={
         "a tie at one half": (floats(0.0, 0.3, -0.3), 0.5),
@@ -209,12 +206,10 @@ half, the sign of the logit decides.
         "always-half": lambda z, t: z.sigmoid().round().long(),
         "reversed": lambda z, t: (z.sigmoid() < t).long(),
         "sigmoid-twice": lambda z, t: (z.sigmoid().sigmoid() > t).long(),
-        "floats": lambda z, t: (z.sigmoid() > t).to(z.dtype),
         "probabilities": lambda z, t: z.sigmoid(),
         "argmax": lambda z, t: z.argmax(0),
         "softmax": lambda z, t: (z.softmax(0) > t).long(),
         "other-threshold": lambda z, t: (z.sigmoid() > 1 - t).long(),
-        "flattened": lambda z, t: (z.sigmoid() > t).long().flatten(),
     },
     wrong=(
         (lambda z, t: 1 if z.sigmoid() > t else 0, "Python got a whole tensor"),

@@ -121,8 +121,6 @@ the meaning of one.
 - bias-kept: The weights are right; the bias of class 0 has been forgotten. It shifts the difference
   like any weight.
 - bias-zero: The weights are right; a bias is part of the head, too.
-- halved: That is half the difference. It belongs to logits (-z, z), whose softmax is the sigmoid of
-  2z.
 - sum: The two rows were added. A constant added to both logits must not change the answer, and to a
   sum it does: look up shift invariance.
 - mean: The two rows were averaged. The softmax does not see the mean of two logits, only how they
@@ -146,7 +144,6 @@ the meaning of one.
         "second-row": lambda w, b: (w[1:], b[1:]),
         "bias-kept": lambda w, b: (w[1:] - w[:1], b[1:]),
         "bias-zero": lambda w, b: (w[1:] - w[:1], torch.zeros(1, dtype=b.dtype)),
-        "halved": lambda w, b: ((w[1:] - w[:1]) / 2, (b[1:] - b[:1]) / 2),
         "sum": lambda w, b: (w[1:] + w[:1], b[1:] + b[:1]),
         "mean": lambda w, b: (w.mean(0, keepdim=True), b.mean(0, keepdim=True)),
         "flat": lambda w, b: (w[1] - w[0], b[1] - b[0]),
@@ -201,10 +198,6 @@ back is a subtraction.
 - bias-lost: The weights are right; the bias has been lost on the way.
 - one-minus: 1 - p belongs to probabilities. Weights and logits have no total of 1 to share: which
   logit has a difference of z to z?
-- side-by-side: The rows were put side by side, as more features. A second output is a second row:
-  look up the dimension along which tensors are joined.
-- stacked: A new dimension was opened instead of a second row being added. Look up how joining along
-  a dimension differs from stacking.
 """,
     cases={
         "one feature": (floats([2.0]), floats(-0.3)),
@@ -219,14 +212,6 @@ back is a subtraction.
         "bias-copied": lambda w, b: (_two(w, b, 0, 1)[0], torch.cat([b, b])),
         "bias-lost": lambda w, b: (_two(w, b, 0, 1)[0], torch.zeros(2, dtype=b.dtype)),
         "one-minus": lambda w, b: (torch.cat([1 - w, w]), torch.cat([1 - b, b])),
-        "side-by-side": lambda w, b: (
-            torch.cat([torch.zeros_like(w), w], dim=1),
-            torch.cat([torch.zeros_like(b), b]),
-        ),
-        "stacked": lambda w, b: (
-            torch.stack([torch.zeros_like(w), w]),
-            torch.stack([torch.zeros_like(b), b]),
-        ),
     },
     right=(
         lambda w, b: [F.pad(w, (0, 0, 1, 0)), F.pad(b, (1, 0))],
@@ -288,9 +273,6 @@ are parametrised, not in what they are asked to do.
 - bce-of-probs: Right for small logits; for huge ones the probability is stored as exactly 0 or 1
   and the loss is cut off at 100, where its gradient is 0. Look up why the loss with logits exists.
 - halved: That is half the difference: the model seems less sure than it is.
-- integer-target: The loss is the right one. It does arithmetic with the target, so the target has
-  to be a floating-point tensor like the logit: look up the target dtypes of the binary and of the
-  multi-class loss.
 """,
     cases=pairs(),
     generic=LOSS,
@@ -307,7 +289,6 @@ are parametrised, not in what they are asked to do.
         "softmax-first": lambda z, t: _bce(z[:, 1].exp() / z.exp().sum(1), t),
         "bce-of-probs": lambda z, t: F.binary_cross_entropy(_margin(z).sigmoid(), t.to(z.dtype)),
         "halved": lambda z, t: _bce(_margin(z) / 2, t),
-        "integer-target": lambda z, t: F.binary_cross_entropy_with_logits(_margin(z), t),
     },
     right=(
         F.cross_entropy,

@@ -118,7 +118,6 @@ Moral: The strictest of the shares: one wrong label, and the row is wrong.
 - same-number: It compares how many labels each row has. Two rows can have as many, and others.
 - positives-found: Only the labels that should be on were looked at. One that is on and should not
   be makes a row wrong, too.
-- per-row: There is one verdict per row: their share is still to be taken.
 """,
     cases={
         "two rows, three labels": (classes([1, 0, 1], [0, 1, 0]), classes([1, 0, 1], [0, 1, 1])),
@@ -148,7 +147,6 @@ Moral: The strictest of the shares: one wrong label, and the row is wrong.
         "error": lambda p, t: 1 - (p == t).all(1).double().mean().item(),
         "same-number": lambda p, t: (p.sum(1) == t.sum(1)).double().mean().item(),
         "positives-found": lambda p, t: (p >= t).all(1).double().mean().item(),
-        "per-row": lambda p, t: (p == t).all(1),
     },
     wrong=(
         (lambda p, t: (p * t).sum() / t.sum(), "expected   0"),
@@ -441,7 +439,6 @@ pulls the mean down at once.
 - arithmetic-mean: Precision and recall were averaged as they are. F1 takes their harmonic mean,
   which stays close to the worse of the two.
 - accuracy: That is the share of right elements, noes included. F1 does not count a right no.
-- per-label: There is one F1 per label: their mean is still to be taken.
 """,
     cases={
         "three rows, two labels": (
@@ -487,7 +484,6 @@ pulls the mean down at once.
         "no-two": lambda p, t: (_f1(p, t) / 2).mean().item(),
         "arithmetic-mean": _arithmetic,
         "accuracy": lambda p, t: (p == t).double().mean().item(),
-        "per-label": lambda p, t: _f1(p, t),
     },
     wrong=(
         (lambda p, t: (2 * (p * t).sum(0) / (p + t).sum()).mean(), "all right"),

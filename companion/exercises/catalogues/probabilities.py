@@ -360,12 +360,9 @@ Moral: Two logits hold one number that matters. The other one, how high both lie
 - log-prob: That is the logarithm of the probability, not of the odds: it never gets above 0.
 - log-of-odds: Right as long as the probability is not stored as 0 or 1; for huge logits it is
   infinite. The way through probabilities is a detour: the logits hold the answer.
-- halved: That is half of it. The sigmoid of this is less certain than the softmax was.
 - sum: The logits were added. A shift of both changes their sum, and must not change the answer.
 - distance: The distance is right, its direction is lost: which of the two classes is ahead?
 - rows: Two rows were subtracted, and those are samples. Which dimension holds the classes?
-- kept: The numbers are right, but they stand in a column. Look up what a slice keeps and an index
-  drops.
 """,
     cases={name: (z,) for name, (z, _) in pairs().items()},
     mistakes={
@@ -375,11 +372,9 @@ Moral: Two logits hold one number that matters. The other one, how high both lie
         "probability": lambda z: z.softmax(1)[:, 1],
         "log-prob": lambda z: z.log_softmax(1)[:, 1],
         "log-of-odds": lambda z: torch.logit(z.softmax(1)[:, 1]),
-        "halved": lambda z: (z[:, 1] - z[:, 0]) / 2,
         "sum": lambda z: z.sum(1),
         "distance": lambda z: (z[:, 1] - z[:, 0]).abs(),
         "rows": lambda z: z[min(1, len(z) - 1)] - z[0],
-        "kept": lambda z: z[:, 1:] - z[:, :1],
     },
     right=(
         lambda z: z.log_softmax(1).diff(dim=1).squeeze(1),

@@ -119,8 +119,6 @@ enough, and an index finds it again.
 - count: That is how many rows are bad; which ones is asked for.
 - per-value: A row with two bad values appears twice. It is to be judged as a whole first.
 - coordinates: Those are row and column of every bad value. A row is to be judged as a whole.
-- column-of-indices: The indices are right, and stand in a column: look up the shape of what
-  `nonzero` returns.
 - row-sums: The sum of a row was tested. It can overflow although every value is fine.
 - compared-with-nan: Nothing is equal to NaN, not even NaN: a comparison with it finds nothing.
 """,
@@ -145,14 +143,10 @@ enough, and an index finds it again.
         "count": lambda x: (~x.isfinite()).any(1).sum(),
         "per-value": lambda x: (~x.isfinite()).nonzero()[:, 0],
         "coordinates": lambda x: (~x.isfinite()).nonzero(),
-        "column-of-indices": lambda x: (~x.isfinite()).any(1).nonzero(),
         "row-sums": lambda x: (~x.sum(1).isfinite()).nonzero().squeeze(1),
         "compared-with-nan": lambda x: (x == _NAN).any(1).nonzero().squeeze(1),
     },
     right=(
-        lambda x: torch.tensor(
-            [i for i, row in enumerate(x) if not row.isfinite().all()], dtype=torch.int64
-        ),
         lambda x: torch.where(~x.isfinite().all(1))[0],
         lambda x: (~x.isfinite()).any(1).nonzero().flatten(),
         lambda x: torch.arange(len(x))[(x.isnan() | x.isinf()).any(dim=1)],
@@ -393,7 +387,6 @@ that in float32, which is also what autocast does.
   logits.
 - half-sigmoid: The sigmoid was taken in half precision, where it is exactly 1 from a logit of about
   9 on. Convert before the first step, not after it.
-- double: That is float64. The digits are right; float32 is what is asked for, and enough.
 - clamped-logits: The logits were cut off so that nothing can go wrong; beyond the cut, nothing is
   learnt.
 """,
@@ -432,7 +425,6 @@ that in float32, which is also what autocast does.
         ),
         "clamped-bce": lambda z, y: F.binary_cross_entropy(z.float().sigmoid(), y.float()),
         "half-sigmoid": lambda z, y: F.binary_cross_entropy(z.sigmoid().float(), y.float()),
-        "double": lambda z, y: _bce(z.double(), y.double()),
         "clamped-logits": lambda z, y: _bce(z.float().clamp(-30, 30), y.float()),
     },
     right=(
