@@ -71,7 +71,7 @@ def complete(chapter):
         name: judgements(chapter, loss, given, rate=RATES.get(name, 0.01))
         for name, loss in losses.items()
     }
-    return found | {"prior bias": judgements(chapter, plain, given, prior=True)}
+    return found | {"prior bias": judgements(chapter, plain, given, rate=0.003, prior=True)}
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +80,13 @@ def missing(chapter):
     target = chapter["train"][1]
     looked = torch.rand(target.shape, generator=torch.Generator().manual_seed(20)) < 0.3
     found = {
-        name: judgements(chapter, loss, target * looked, rate=RATES.get(name, 0.01))
+        name: judgements(chapter, loss, target * looked, rate=0.003)
         for name, loss in {"BCE": plain, "asymmetric": chapter["asymmetric"]}.items()
     }
     unknown = target.masked_fill(~looked, torch.nan)
     found["masked"] = judgements(chapter, chapter["masked"], unknown)
     cut = torch.logit(torch.tensor(0.15))
-    logits = chapter["five"](plain, target * looked)(chapter["test"][0]) - cut
+    logits = chapter["five"](plain, target * looked, rate=0.003)(chapter["test"][0]) - cut
     lower = [chapter["judged"](z, chapter["test"][1]) for z in logits]
     found["BCE at 0.15"] = torch.tensor(lower).mean(dim=0)
     return found
@@ -104,7 +104,7 @@ def test_with_labels_stored_as_absent_the_asymmetric_loss_moves_the_threshold(mi
     assert missing["BCE"][1] < 0.4
     assert missing["asymmetric"][1] > missing["BCE"][1] + 0.3
     assert missing["BCE at 0.15"][1] > missing["BCE"][1] + 0.3
-    assert (missing["asymmetric"][0] - missing["BCE"][0]).abs() < 0.025
+    assert (missing["asymmetric"][0] - missing["BCE"][0]).abs() < 0.04
 
 
 def test_a_mask_beats_every_loss_on_labels_stored_as_absent(missing):
