@@ -343,7 +343,7 @@ def split(
         got = f"{tuple(fractions)}, in all {sum(fractions):g}"
         raise ValueError(_checks.complaint("fractions", "be above 0 and add up to 1", got))
     if stratify is not None and stratify.ndim != 1:
-        got = f"shape {tuple(stratify.shape)}"
+        got = f"{tuple(stratify.shape)}"
         raise ValueError(_checks.complaint("stratify", "have shape (N,)", got))
     rng = np.random.RandomState(seed)
     order = torch.as_tensor(rng.permutation(lengths[0]))
