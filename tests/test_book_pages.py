@@ -304,6 +304,34 @@ def test_claim_002_13_one_nan_spoils_a_sum_even_with_weight_zero():
     assert (torch.tensor(1e6) + torch.tensor(1e-6)).isfinite()
 
 
+def test_claim_002_14_the_listing_is_this_books_sce_times_ten():
+    logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    target = torch.tensor([0, 1, 2, 3, 0, 1])
+    log_zero = math.log(1e-18)
+    assert round(1 / -log_zero, 4) == 0.0241
+    size = -log_zero / 4
+    assert 9 < size < 11
+    torch.testing.assert_close(
+        losses.symmetric_cross_entropy(logits, target, alpha=1.0, log_zero=log_zero),
+        size * losses.symmetric_cross_entropy(logits, target, alpha=0.0241 * 4, log_zero=-4.0),
+        rtol=1e-3,
+        atol=0,
+    )
+
+
+def test_claim_002_16_the_clamped_cross_entropy_stops_at_41():
+    logits = f64(0.0, 3.0, 0.0, 50.0).reshape(2, 2).requires_grad_()
+    target = torch.tensor([0, 0])
+    probs = logits.softmax(dim=1).clamp(min=1e-18)
+    one_hot = F.one_hot(target, 2).double().clamp(min=1e-18)
+    clamped = -(one_hot * probs.log()).sum(dim=1)
+    official = F.cross_entropy(logits, target, reduction="none")
+    torch.testing.assert_close(clamped[0], official[0])
+    assert (round(official[1].item(), 1), round(clamped[1].item(), 1)) == (50.0, 41.4)
+    (slope,) = torch.autograd.grad(clamped[1], logits)
+    assert slope.abs().max() < 1e-15
+
+
 def test_claim_003_1_bce_with_logits_applies_a_sigmoid():
     torch.testing.assert_close(
         F.binary_cross_entropy_with_logits(ZS, YES), F.binary_cross_entropy(ZS.sigmoid(), YES)

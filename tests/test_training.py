@@ -343,7 +343,9 @@ def many(**options):
     parts = [samples(seed=seed) for seed in SEEDS]
     inputs, target = (torch.stack(part) for part in zip(*parts, strict=True))
     settings = {"rates": RATES, "seeds": SEEDS, "epochs": 4, "batch_size": 4} | options
-    return fit_many(build, F.cross_entropy, inputs, target, lambda logits: logits(inputs), **settings)
+    return fit_many(
+        build, F.cross_entropy, inputs, target, lambda logits: logits(inputs), **settings
+    )
 
 
 def test_each_of_many_takes_the_steps_that_it_would_take_alone():
