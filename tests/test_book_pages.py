@@ -1,6 +1,7 @@
 """The prose pages of the book: what they claim is true, complete and cited."""
 
 import ast
+import json
 import math
 import re
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from companion import losses
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 LEDGER = (BOOK / "what_the_documents_say.md").read_text(encoding="utf-8")
@@ -317,6 +320,24 @@ def test_claim_002_14_the_listing_is_this_books_sce_times_ten():
         rtol=1e-3,
         atol=0,
     )
+
+
+def test_claim_002_15_sce_gains_points_where_labels_are_wrong():
+    record = json.loads((BOOK.parent / "companion" / "noisy_labels.json").read_text("utf-8"))
+
+    def chosen(noise, way):
+        counts = record["right"][noise][way]
+        best = torch.tensor(counts["held_out"]).argmax(dim=1, keepdim=True)
+        return torch.tensor(counts["test"]).gather(1, best).squeeze(1) / 9.98
+
+    def t_value(noise, way, other):
+        ahead = chosen(noise, way) - chosen(noise, other)
+        return ahead.mean(dim=1) / ahead.std(dim=1) * math.sqrt(10)
+
+    for noise in ("symmetric 0.4", "pair 0.4"):
+        assert (t_value(noise, "SCE, α = 0.1", "CE") > 3).all()
+    assert (t_value("none", "SCE, α = 0.1", "CE").abs() < 2).all()
+    assert (t_value("pair 0.4", "forward, T counted", "SCE, α = 0.1") > 3).all()
 
 
 def test_claim_002_16_the_clamped_cross_entropy_stops_at_41():
