@@ -9,9 +9,9 @@ import torch
 from companion import losses
 from tests.experiments import noisy_labels as experiment
 
-SEEDS = range(200, 205)
-RATES = (0.02, 0.05, 0.1, 0.2)
 SYMMETRIC, PAIR = "symmetric 0.4", "pair 0.4"
+SEEDS = range(200, 205)
+RATES = {SYMMETRIC: (0.02, 0.1, 0.2), PAIR: (0.05,)}  # the latter suits every way there
 
 
 @pytest.fixture(autouse=True)
@@ -34,12 +34,12 @@ def prepared(noise):
 def accuracies(noise, way):
     """Test accuracy in % after 60 epochs: (rates, seeds)."""
     samples, ways = prepared(noise)
-    history = experiment.train(samples, experiment.network, RATES, SEEDS, 60, *ways[way])
+    history = experiment.train(samples, experiment.network, RATES[noise], SEEDS, 60, *ways[way])
     return 100 * history[-1, 0] / samples.test.shape[1]
 
 
 def accuracy(noise, way, rate):
-    return accuracies(noise, way)[RATES.index(rate)]
+    return accuracies(noise, way)[RATES[noise].index(rate)]
 
 
 def least_gain(noise, better, worse):
@@ -65,8 +65,8 @@ def test_sce_with_alpha_1_is_worse_than_ce_only_at_the_step_of_ce():
 
 def test_only_knowing_the_transition_undoes_pair_noise():
     for way in ("forward, true T", "forward, T counted"):
-        assert least_gain(PAIR, (way, 0.05), ("CE", 0.02)) > 12
-        assert least_gain(PAIR, (way, 0.05), ("GCE", 0.2)) > 4
+        assert least_gain(PAIR, (way, 0.05), ("CE", 0.05)) > 12
+        assert least_gain(PAIR, (way, 0.05), ("GCE", 0.05)) > 4
         assert least_gain(PAIR, (way, 0.05), ("SCE, α = 0.1", 0.05)) > 4
         assert accuracy(PAIR, way, 0.05).mean() > 88
 
