@@ -1,16 +1,17 @@
 """One training loop for every loss, and what it remembers."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
 from tqdm import tqdm
 
 from companion import _checks
 
-__all__ = ["History", "TrainingError", "evaluate", "fit"]
+__all__ = ["History", "TrainingError", "evaluate", "fit", "fit_many"]
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 Decide = Callable[[Tensor], Tensor]
@@ -192,6 +193,101 @@ def evaluate(
     """
     _check_criterion(criterion)
     return _measure("loader", model, criterion, loader, decide)
+
+
+def fit_many(
+    build: Callable[[], nn.Module],
+    criterion: Callable[..., Tensor],
+    inputs: Tensor,
+    target: Tensor,
+    watch: Callable[[Callable[[Tensor], Tensor]], Tensor],
+    *,
+    rates: Sequence[float],
+    seeds: Sequence[int],
+    epochs: int,
+    every: int = 1,
+    weight_decay: float = 0.0,
+    momentum: float = 0.9,
+    batch_size: int = 128,
+) -> Tensor:
+    """Train R x S networks side by side: every learning rate with every seed.
+
+    Each of them takes the very steps that it would take alone, by ``torch.optim.SGD``; together
+    they need a fraction of the time. All networks of one seed begin alike and see the same
+    batches, so that they can be compared in pairs.
+
+    Args:
+        build: makes one network, from torch's global generator, which is seeded for it.
+        criterion: ``criterion(logits, target, reduction="none")`` with logits of shape
+            (R, K, S, B), the classes second as torch's losses want them, and target (R, S, B).
+        inputs: the training samples of each seed, shape (S, N, D).
+        target: their labels, shape (S, N).
+        watch: is given a function from inputs (S, M, D) to logits (R, S, M, K); what it returns
+            is written down.
+        rates: the R learning rates.
+        seeds: the S seeds.
+        epochs: how often to go through the samples.
+        every: after how many epochs to watch.
+        weight_decay: as in ``torch.optim.SGD``.
+        momentum: as in ``torch.optim.SGD``.
+        batch_size: samples in a batch, the last of an epoch excepted.
+
+    Returns:
+        What ``watch`` returned, stacked: the first dimension counts ``epochs // every`` times.
+
+    Example:
+        >>> inputs = torch.linspace(-1, 1, 10).reshape(1, 10, 1).expand(2, 10, 1)
+        >>> target = (inputs[..., 0] > 0).long()
+        >>> history = fit_many(
+        ...     lambda: nn.Linear(1, 2),
+        ...     nn.functional.cross_entropy,
+        ...     inputs,
+        ...     target,
+        ...     lambda logits: (logits(inputs).argmax(dim=3) == target).double().mean(dim=2),
+        ...     rates=[0.01, 0.1, 1.0],
+        ...     seeds=[0, 1],
+        ...     epochs=20,
+        ... )
+        >>> history.shape, history[-1, -1]
+        (torch.Size([20, 3, 2]), tensor([1., 1.], dtype=torch.float64))
+    """
+    models, generators = [], []
+    with torch.random.fork_rng(devices=[]):
+        for seed in seeds:
+            torch.manual_seed(seed)
+            models.append(build())
+            generators.append(torch.Generator().set_state(torch.get_rng_state()))
+    shape = (len(rates), len(seeds))
+    start, _ = stack_module_state(models)
+    parameters = {
+        name: value.detach().repeat(len(rates), *[1] * (value.ndim - 1)).requires_grad_()
+        for name, value in start.items()
+    }
+    velocities = [torch.zeros_like(value) for value in parameters.values()]
+    steps = torch.tensor(rates, dtype=inputs.dtype).repeat_interleave(len(seeds))
+    alone = vmap(lambda own, input: functional_call(models[0], own, (input,)))
+
+    def logits(inputs: Tensor) -> Tensor:
+        return alone(parameters, inputs.repeat(len(rates), 1, 1)).unflatten(0, shape)
+
+    history = []
+    rows = torch.arange(len(seeds)).unsqueeze(1)
+    for epoch in range(1, epochs + 1):
+        order = [torch.randperm(target.shape[1], generator=each) for each in generators]
+        for batch in torch.stack(order).split(batch_size, dim=1):
+            labels = target[rows, batch].expand(len(rates), -1, -1)
+            found = criterion(logits(inputs[rows, batch]).movedim(3, 1), labels, reduction="none")
+            slopes = torch.autograd.grad(found.mean(dim=2).sum(), list(parameters.values()))
+            with torch.no_grad():
+                for value, slope, velocity in zip(
+                    parameters.values(), slopes, velocities, strict=True
+                ):
+                    velocity.mul_(momentum).add_(slope).add_(value, alpha=weight_decay)
+                    value -= steps.view(-1, *[1] * (value.ndim - 1)) * velocity
+        if epoch % every == 0:
+            with torch.no_grad():
+                history.append(watch(logits))
+    return torch.stack(history)
 
 
 def _measure(name: str, model: nn.Module, criterion, loader, decide) -> tuple[float, float]:

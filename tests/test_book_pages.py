@@ -1,6 +1,7 @@
 """The prose pages of the book: what they claim is true, complete and cited."""
 
 import ast
+import json
 import math
 import re
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from companion import losses
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 LEDGER = (BOOK / "what_the_documents_say.md").read_text(encoding="utf-8")
@@ -325,6 +328,52 @@ def test_claim_002_12_the_example_of_two_rows():
 def test_claim_002_13_one_nan_spoils_a_sum_even_with_weight_zero():
     assert (torch.tensor(1.0) + 0.0 * torch.tensor(math.nan)).isnan()
     assert (torch.tensor(1e6) + torch.tensor(1e-6)).isfinite()
+
+
+def test_claim_002_14_the_listing_is_this_books_sce_times_ten():
+    logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    target = torch.tensor([0, 1, 2, 3, 0, 1])
+    log_zero = math.log(1e-18)
+    assert round(1 / -log_zero, 4) == 0.0241
+    size = -log_zero / 4
+    assert 9 < size < 11
+    torch.testing.assert_close(
+        losses.symmetric_cross_entropy(logits, target, alpha=1.0, log_zero=log_zero),
+        size * losses.symmetric_cross_entropy(logits, target, alpha=0.0241 * 4, log_zero=-4.0),
+        rtol=1e-3,
+        atol=0,
+    )
+
+
+def test_claim_002_15_sce_gains_points_where_labels_are_wrong():
+    record = json.loads((BOOK.parent / "companion" / "noisy_labels.json").read_text("utf-8"))
+
+    def chosen(noise, way):
+        counts = record["right"][noise][way]
+        best = torch.tensor(counts["held_out"]).argmax(dim=1, keepdim=True)
+        return torch.tensor(counts["test"]).gather(1, best).squeeze(1) / 9.98
+
+    def t_value(noise, way, other):
+        ahead = chosen(noise, way) - chosen(noise, other)
+        return ahead.mean(dim=1) / ahead.std(dim=1) * math.sqrt(10)
+
+    for noise in ("symmetric 0.4", "pair 0.4"):
+        assert (t_value(noise, "SCE, α = 0.1", "CE") > 3).all()
+    assert (t_value("none", "SCE, α = 0.1", "CE").abs() < 2).all()
+    assert (t_value("pair 0.4", "forward, T counted", "SCE, α = 0.1") > 3).all()
+
+
+def test_claim_002_16_the_clamped_cross_entropy_stops_at_41():
+    logits = f64(0.0, 3.0, 0.0, 50.0).reshape(2, 2).requires_grad_()
+    target = torch.tensor([0, 0])
+    probs = logits.softmax(dim=1).clamp(min=1e-18)
+    one_hot = F.one_hot(target, 2).double().clamp(min=1e-18)
+    clamped = -(one_hot * probs.log()).sum(dim=1)
+    official = F.cross_entropy(logits, target, reduction="none")
+    torch.testing.assert_close(clamped[0], official[0])
+    assert (round(official[1].item(), 1), round(clamped[1].item(), 1)) == (50.0, 41.4)
+    (slope,) = torch.autograd.grad(clamped[1], logits)
+    assert slope.abs().max() < 1e-15
 
 
 def test_claim_002_17_the_loop_overflows_where_torch_does_not():

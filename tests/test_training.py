@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from companion.training import History, TrainingError, evaluate, fit
+from companion.training import History, TrainingError, evaluate, fit, fit_many
 
 
 def argmax(logits):
@@ -350,3 +350,48 @@ def test_evaluate_refuses_what_fit_refuses(model):
 def test_batches_must_be_pairs(model, batch, got):
     with pytest.raises(ValueError, match=rf"train must give pairs \(input, target\); got .*{got}"):
         run(model, [batch])
+
+
+# Many networks side by side
+
+
+def build():
+    return nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+
+
+RATES, SEEDS = [0.05, 0.5], [3, 4, 5]
+
+
+def many(**options):
+    parts = [samples(seed=seed) for seed in SEEDS]
+    inputs, target = (torch.stack(part) for part in zip(*parts, strict=True))
+    settings = {"rates": RATES, "seeds": SEEDS, "epochs": 4, "batch_size": 4} | options
+    return fit_many(
+        build, F.cross_entropy, inputs, target, lambda logits: logits(inputs), **settings
+    )
+
+
+def test_each_of_many_takes_the_steps_that_it_would_take_alone():
+    history = many(every=2, weight_decay=0.1)
+    assert history.shape == (2, len(RATES), len(SEEDS), 10, 3)
+    for i, lr in enumerate(RATES):
+        for j, seed in enumerate(SEEDS):
+            torch.manual_seed(seed)
+            inputs, target = samples(seed=seed)
+            one = build()
+            optimizer = torch.optim.SGD(one.parameters(), lr, momentum=0.9, weight_decay=0.1)
+            for epoch in range(4):
+                for batch in torch.randperm(10).split(4):
+                    optimizer.zero_grad()
+                    F.cross_entropy(one(inputs[batch]), target[batch]).backward()
+                    optimizer.step()
+                if epoch % 2:
+                    torch.testing.assert_close(history[epoch // 2, i, j], one(inputs))
+
+
+def test_many_leave_the_generator_of_others_alone():
+    torch.manual_seed(8)
+    expected = torch.rand(1)
+    torch.manual_seed(8)
+    many()
+    assert torch.rand(1) == expected

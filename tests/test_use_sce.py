@@ -25,10 +25,11 @@ def test_code_of_the_page_runs(shape):
     target = torch.randint(3, (6, *shape))
     page = {"torch": torch, "nn": nn, "logits": logits, "target": target, "inputs": inputs}
     page |= {"padding": torch.rand(target.shape) < 0.3}
-    page |= {"model": lambda inputs: model(inputs).reshape(6, 3, *shape)}
+    page |= {"model": nn.Sequential(model, nn.Identity() if shape else nn.Flatten())}
     for block in ON_LOGITS:
         exec(compile(block, str(PAGE), "exec"), page)
-    assert len(ON_LOGITS) == 3
+    assert len(ON_LOGITS) == 4
+    assert page["optimizer"].defaults["lr"] == pytest.approx(0.1 / 4.1)
     assert page["loss"].dtype == torch.float32
     page["loss"].backward()
     assert model.weight.grad.isfinite().all()
