@@ -1,0 +1,232 @@
+/* Which sections answer a question? MiniSearch ranks them; what is said here is what counts as a
+   word, what a reader's words mean in the book's, and what a pasted message is without its noise. */
+(function () {
+  "use strict";
+
+  const FIELDS = ["title", "asked", "message", "text", "code", "output", "chapter"];
+  const PAIRED = new Set(["title", "asked", "message"]); // fields in which neighbours count, too
+  const BOOST = {title: 4, asked: 4, message: 5, text: 1.5, code: 0.6, output: 0.5, chapter: 1};
+  const HAN = /\p{Script=Han}/u;
+  const WORD =
+    /\p{Script=Han}+|(?<![\p{L}\p{N}_.)\]])[-−]?\d+(?:\.\d+)?(?:e[-−+]?\d+)?|[\p{L}_][\p{L}\p{N}_]*|\d+(?:\.\d+)?/gu;
+  const PART = /\p{Lu}+(?!\p{Ll})|\p{Lu}?\p{Ll}+|\d+/gu;
+
+  // What surrounds a message: files and lines, blocks and threads, where torch was built.
+  const NOISE = [
+    /\bFile "[^"]*"/g,
+    /"?(?:[A-Za-z]:)?(?:[\w.@~+-]*[\\/])+[\w.+-]*\.(?:py|cu|cuh|cpp|h|ipynb)\b"?(?::\d+)?/g,
+    /,? ?\bline \d+(?:, in \S+)?/g,
+    /\b(?:block|thread): \[[\d, ]*\],?/g,
+    /<ipython-input\S*/g,
+    /\b0x[\da-f]+/gi,
+  ];
+
+  function clean(text) {
+    text = text.normalize("NFKC").replace(/[‘’]/g, "'");
+    for (const noise of NOISE) text = text.replace(noise, " ");
+    return text;
+  }
+
+  /* Endings that say nothing: logits, labelled, decreasing, standardize. */
+  function stem(word) {
+    if (word.length < 4) return word;
+    word = word.replace(/i[sz](e[sd]?|ing|ation)$/, "is");
+    if (/[^aiosu]s$/.test(word)) word = word.replace(/ies$/, "y").replace(/(?<=x|ch|sh|ss)es$|s$/, "");
+    const root = word.replace(/(?:ing|ed)$/, "");
+    if (root.length > 2 && root !== word && /[aeiouy]/.test(root))
+      word = root.length > 4 ? root.replace(/([^s])\1$/, "$1") : root;
+    return word.length > 3 ? word.replace(/e$/, "") : word;
+  }
+
+  const number = (text) => String(Number(text.replace("−", "-")));
+
+  /* The words of a text as {term, kind, at}: kind is "word", "whole" for an identifier of several
+     parts, "pair" for two neighbours written as one, "number" or "han". */
+  function analyse(text, stop, paired) {
+    const found = [];
+    let last = null;
+    const add = (term, kind, at) => found.push({term, kind, at});
+    const follow = (term, at, glued) => {
+      if (stop.has(term)) return;
+      term = stem(term);
+      if (stop.has(term)) return;
+      add(term, "word", at);
+      if (last && (paired || glued)) add(last + term, "pair", at);
+      last = term;
+    };
+    for (const match of text.matchAll(WORD)) {
+      const [word] = match, at = match.index;
+      if (HAN.test(word)) {
+        const signs = [...word];
+        if (signs.length === 1) add(word, "han", at);
+        for (let i = 0; i + 1 < signs.length; i++) add(signs[i] + signs[i + 1], "han", at + i);
+        last = null;
+      } else if (/\d$/.test(word) && !/^[\p{L}_]/u.test(word)) {
+        add(number(word), "number", at);
+      } else {
+        const parts = word.match(PART) || [];
+        const glued = at > 0 && /[-_]/.test(text[at - 1]);
+        if (parts.length > 1) add(word.toLowerCase(), "whole", at);
+        parts.forEach((part, i) => {
+          if (/^\d/.test(part)) return;
+          follow(part.toLowerCase(), at + word.indexOf(part), glued || i > 0);
+        });
+      }
+    }
+    return found;
+  }
+
+  /* A decimal number stands for those that round to it, or that it rounds to. */
+  function alike(one, other) {
+    const places = (text) => (text.split(".")[1] || "").length;
+    const digits = Math.min(places(one), places(other));
+    if (digits < 2 || Math.sign(one) !== Math.sign(other)) return false;
+    return Math.abs(one - other) <= 0.51 * 10 ** -digits;
+  }
+
+  /* Is it ln K for a number of classes? By chance so many digits rarely are. */
+  function logOfClasses(text) {
+    const value = Number(text), digits = (text.split(".")[1] || "").length;
+    const classes = Math.round(Math.exp(value));
+    if (classes < 2 || classes > 1e6 || digits < 2) return 0;
+    const chance = 2 * classes * 10 ** -digits;
+    return Math.abs(value - Math.log(classes)) < 0.6 * 10 ** -digits && chance < 0.1 ? classes : 0;
+  }
+
+  class Finder {
+    constructor(index, MiniSearch) {
+      const {words, entries, questions} = index;
+      this.questions = questions;
+      this.stop = new Set([...words.stop, ...words.stop.map(stem)]);
+      this.silent = new RegExp(words.silent.join("|"), "g");
+      this.means = Object.entries(words.means).flatMap(([meant, said]) =>
+        said.map((phrase) => ({
+          said: HAN.test(phrase) ? phrase.toLowerCase() : this.key(phrase), meant})));
+      this.entries = entries.map((entry, id) => {
+        const [title, chapter, address, text, code, output, message, asked] = entry;
+        return {id, title, chapter, address, text, code, output, message, asked};
+      });
+      this.numbers = [];
+      const known = (this.known = new Set());
+      this.engine = new MiniSearch({
+        fields: FIELDS,
+        tokenize: (content, field) =>
+          analyse(clean(content), this.stop, PAIRED.has(field)).map(({term}) => term),
+        processTerm: (term) => (known.add(term), term),
+        searchOptions: {
+          boost: BOOST,
+          boostDocument: (id) => this.weight(this.entries[id], words.weights),
+          processTerm: (term) => term,
+          bm25: {k: 1.2, b: 0.6, d: 0.4},
+        },
+      });
+      this.engine.addAll(this.entries);
+      this.numbers = [...known].filter((term) => /^-?\d+\.\d+$/.test(term));
+    }
+
+    /* What is said in passing or practised counts less than what is explained. */
+    weight(entry, weights) {
+      let weight = 1;
+      for (const [where, factor] of Object.entries(weights))
+        if (entry.address.startsWith(where) || entry.title === where) weight *= factor;
+      return weight;
+    }
+
+    key(text) {
+      return ` ${analyse(text, this.stop, false).filter(({kind}) => kind !== "pair" && kind !== "whole")
+        .map(({term}) => term).join(" ")} `;
+    }
+
+    /* The terms of a question and the weight of each. */
+    terms(query) {
+      const text = clean(query).replace(this.silent, " ");
+      const weights = new Map();
+      const add = (term, weight) => weights.set(term, Math.max(weight, weights.get(term) || 0));
+      const found = analyse(text, this.stop, true);
+      const parted = new Set(found.filter(({kind}) => kind === "whole").map(({at}) => at));
+      for (const {term, kind, at} of found) {
+        if (kind === "number") this.addNumber(term, text, add);
+        else if (kind === "pair") this.known.has(term) && add(term, 0.8);
+        else if (kind === "word") add(term, parted.has(at) ? 0.6 : 1);
+        else if (kind === "whole") add(term, 1);
+        else add(term, 0.5);
+      }
+      const plain = this.key(text), lower = text.toLowerCase();
+      for (const {said, meant} of this.means) {
+        if (!(HAN.test(said) ? lower.includes(said) : plain.includes(said))) continue;
+        for (const {term, kind} of analyse(meant, this.stop, true))
+          if (kind !== "pair" || this.known.has(term)) add(term, kind === "pair" ? 0.6 : 0.7);
+      }
+      return weights;
+    }
+
+    addNumber(term, text, add) {
+      add(term, 1);
+      for (const other of this.numbers) if (other !== term && alike(term, other)) add(other, 0.9);
+      if (logOfClasses(term)) add("ln_k", 1.5);
+      if (/^-\d*\.\d/.test(term) && /loss|损失/i.test(text)) add("negativ", 1);
+    }
+
+    /* The sections that answer a question, best first. */
+    find(query, count = 12) {
+      const weights = this.terms(query);
+      if (!weights.size) return [];
+      const results = this.rank(weights, false);
+      return this.shown(results.length ? results : this.rank(weights, true), weights, count);
+    }
+
+    rank(weights, loose) {
+      const unknown = (term) => !this.known.has(term) && !/^-?\d|\p{Script=Han}/u.test(term);
+      const fuzzy = (term) =>
+        unknown(term) && term.length > 3 && (loose ? 0.4 : term.length > 7 ? 2 : 1);
+      const prefix = (term) =>
+        term.length > (loose ? 1 : 2) && (/^-?\d+\.\d/.test(term) || !/^-?\d/.test(term));
+      let total = 0;
+      for (const weight of weights.values()) total += weight;
+      return this.engine
+        .search("?", {
+          tokenize: () => [...weights.keys()],
+          boostTerm: (term) => weights.get(term),
+          fuzzy,
+          prefix,
+          weights: {fuzzy: 0.5, prefix: 0.35},
+        })
+        .map((result) => {
+          let covered = 0;
+          for (const term of result.queryTerms) covered += weights.get(term);
+          const score = (result.score / result.queryTerms.length) * (0.25 + covered / total);
+          return {entry: this.entries[result.id], score, terms: result.terms};
+        })
+        .sort((one, other) => other.score - one.score);
+    }
+
+    shown(results, weights, count) {
+      return results.slice(0, count).map(({entry, score, terms}) => ({
+        title: entry.title,
+        chapter: entry.chapter,
+        address: entry.address,
+        score,
+        terms,
+        sentence: this.sentence(entry, new Set(terms)),
+      }));
+    }
+
+    /* The sentence of a section that says most of what was asked, its first where none does. */
+    sentence(entry, terms) {
+      const sentences = entry.text.split(/(?<=[.?!:]) +|(?<=[。？！])|\n/).filter(Boolean);
+      let best = sentences[0] || entry.code || entry.output, most = 0;
+      for (const sentence of sentences) {
+        const hits = new Set(this.hits(sentence, terms).map(({term}) => term));
+        const worth = hits.size / Math.sqrt(40 + sentence.length);
+        if (worth > most) [best, most] = [sentence, worth];
+      }
+      return best.length > 240 ? best.slice(0, 239).replace(/\s+\S*$/, "") + " …" : best;
+    }
+
+    hits(text, terms) {
+      return analyse(text, this.stop, false).filter(({term}) => terms.has(term));
+    }
+  }
+
+  window.bookFinder = {Finder, analyse, stem, clean};
+})();
