@@ -6,6 +6,7 @@
   const FIELDS = ["title", "asked", "message", "text", "code", "output", "chapter"];
   const PAIRED = new Set(["title", "asked", "message"]); // fields in which neighbours count, too
   const BOOST = {title: 4, asked: 4, message: 5, text: 1.5, code: 0.6, output: 0.5, chapter: 1};
+  const MOST_MARKS = 12;
   const HAN = /\p{Script=Han}/u;
   const WORD =
     /\p{Script=Han}+|(?<![\p{L}\p{N}_.)\]])[-−]?\d+(?:\.\d+)?(?:e[-−+]?\d+)?|[\p{L}_][\p{L}\p{N}_]*|\d+(?:\.\d+)?/gu;
@@ -40,33 +41,32 @@
 
   const number = (text) => String(Number(text.replace("−", "-")));
 
-  /* The words of a text as {term, kind, at}: kind is "word", "whole" for an identifier of several
+  /* The words of a text as {term, kind, at, end}: kind is "word", "whole" for an identifier of several
      parts, "pair" for two neighbours written as one, "number" or "han". */
   function analyse(text, stop, paired) {
     const found = [];
     let last = null;
-    const add = (term, kind, at) => found.push({term, kind, at});
-    const follow = (term, at, glued) => {
-      if (stop.has(term)) return;
-      term = stem(term);
-      if (stop.has(term)) return;
-      add(term, "word", at);
-      if (last && (paired || glued)) add(last + term, "pair", at);
+    const add = (term, kind, at, length) => found.push({term, kind, at, end: at + length});
+    const follow = (part, at, glued) => {
+      const term = stem(part);
+      if (stop.has(part) || stop.has(term)) return;
+      add(term, "word", at, part.length);
+      if (last && (paired || glued)) add(last + term, "pair", at, part.length);
       last = term;
     };
     for (const match of text.matchAll(WORD)) {
       const [word] = match, at = match.index;
       if (HAN.test(word)) {
         const signs = [...word];
-        if (signs.length === 1) add(word, "han", at);
-        for (let i = 0; i + 1 < signs.length; i++) add(signs[i] + signs[i + 1], "han", at + i);
+        if (signs.length === 1) add(word, "han", at, 1);
+        for (let i = 0; i + 1 < signs.length; i++) add(signs[i] + signs[i + 1], "han", at + i, 2);
         last = null;
       } else if (/\d$/.test(word) && !/^[\p{L}_]/u.test(word)) {
-        add(number(word), "number", at);
+        add(number(word), "number", at, word.length);
       } else {
         const parts = word.match(PART) || [];
         const glued = at > 0 && /[-_]/.test(text[at - 1]);
-        if (parts.length > 1) add(word.toLowerCase(), "whole", at);
+        if (parts.length > 1) add(word.toLowerCase(), "whole", at, word.length);
         parts.forEach((part, i) => {
           if (/^\d/.test(part)) return;
           follow(part.toLowerCase(), at + word.indexOf(part), glued || i > 0);
@@ -107,12 +107,15 @@
         return {id, title, chapter, address, text, code, output, message, asked};
       });
       this.numbers = [];
-      const known = (this.known = new Set());
+      const known = (this.known = new Map()); // each term, and in how many fields it stands
       this.engine = new MiniSearch({
         fields: FIELDS,
-        tokenize: (content, field) =>
-          analyse(clean(content), this.stop, PAIRED.has(field)).map(({term}) => term),
-        processTerm: (term) => (known.add(term), term),
+        tokenize: (content, field) => {
+          const found = analyse(clean(content), this.stop, PAIRED.has(field)).map(({term}) => term);
+          for (const term of new Set(found)) known.set(term, (known.get(term) || 0) + 1);
+          return found;
+        },
+        processTerm: (term) => term,
         searchOptions: {
           boost: BOOST,
           boostDocument: (id) => this.weight(this.entries[id], words.weights),
@@ -121,7 +124,7 @@
         },
       });
       this.engine.addAll(this.entries);
-      this.numbers = [...known].filter((term) => /^-?\d+\.\d+$/.test(term));
+      this.numbers = [...known.keys()].filter((term) => /^-?\d+\.\d+$/.test(term));
     }
 
     /* What is said in passing or practised counts less than what is explained. */
@@ -167,20 +170,21 @@
       if (/^-\d*\.\d/.test(term) && /loss|损失/i.test(text)) add("negativ", 1);
     }
 
-    /* The sections that answer a question, best first. */
+    /* The sections that answer a question, best first; the nearest where none has its words. */
     find(query, count = 12) {
       const weights = this.terms(query);
-      if (!weights.size) return [];
-      const results = this.rank(weights, false);
-      return this.shown(results.length ? results : this.rank(weights, true), weights, count);
+      const exact = this.rank(weights, false);
+      const results = exact.length ? exact : this.rank(weights, true);
+      return {near: !exact.length, results: results.slice(0, count).map((one) => this.shown(one))};
     }
 
     rank(weights, loose) {
       const unknown = (term) => !this.known.has(term) && !/^-?\d|\p{Script=Han}/u.test(term);
       const fuzzy = (term) =>
         unknown(term) && term.length > 3 && (loose ? 0.4 : term.length > 7 ? 2 : 1);
+      const last = [...weights.keys()].pop();
       const prefix = (term) =>
-        term.length > (loose ? 1 : 2) && (/^-?\d+\.\d/.test(term) || !/^-?\d/.test(term));
+        term.length > (loose || term === last ? 1 : 3) && !/^-?\d+$/.test(term);
       let total = 0;
       for (const weight of weights.values()) total += weight;
       return this.engine
@@ -200,15 +204,18 @@
         .sort((one, other) => other.score - one.score);
     }
 
-    shown(results, weights, count) {
-      return results.slice(0, count).map(({entry, score, terms}) => ({
-        title: entry.title,
-        chapter: entry.chapter,
-        address: entry.address,
-        score,
-        terms,
-        sentence: this.sentence(entry, new Set(terms)),
-      }));
+    shown({entry, score, terms}) {
+      const {title, chapter, address} = entry;
+      const sentence = this.sentence(entry, new Set(terms));
+      return {title, chapter, address, score, sentence, marks: this.marks(entry, terms)};
+    }
+
+    /* The terms to be marked in a section: those that it has, and not those that most have. */
+    marks(entry, terms) {
+      const texts = FIELDS.map((field) => entry[field]).join("\n");
+      const there = [...new Set(hitsIn(texts, new Set(terms)).map(({term}) => term))];
+      const telling = there.filter((term) => this.known.get(term) < this.entries.length / 3);
+      return (telling.length ? telling : there).slice(0, MOST_MARKS);
     }
 
     /* The sentence of a section that says most of what was asked, its first where none does. */
@@ -216,17 +223,20 @@
       const sentences = entry.text.split(/(?<=[.?!:]) +|(?<=[。？！])|\n/).filter(Boolean);
       let best = sentences[0] || entry.code || entry.output, most = 0;
       for (const sentence of sentences) {
-        const hits = new Set(this.hits(sentence, terms).map(({term}) => term));
+        const hits = new Set(hitsIn(sentence, terms).map(({term}) => term));
         const worth = hits.size / Math.sqrt(40 + sentence.length);
         if (worth > most) [best, most] = [sentence, worth];
       }
       return best.length > 240 ? best.slice(0, 239).replace(/\s+\S*$/, "") + " …" : best;
     }
-
-    hits(text, terms) {
-      return analyse(text, this.stop, false).filter(({term}) => terms.has(term));
-    }
   }
 
-  window.bookFinder = {Finder, analyse, stem, clean};
+  const NONE = new Set();
+
+  /* Where a text has one of these terms. */
+  function hitsIn(text, terms) {
+    return analyse(text, NONE, false).filter(({term}) => terms.has(term));
+  }
+
+  window.bookFinder = {Finder, hitsIn};
 })();
