@@ -5,7 +5,7 @@
 
   const FIELDS = ["title", "asked", "message", "text", "code", "output", "chapter"];
   const PAIRED = new Set(["title", "asked", "message"]); // fields in which neighbours count, too
-  const BOOST = {title: 4, asked: 4, message: 5, text: 1.5, code: 0.6, output: 0.5, chapter: 1};
+  const BOOST = {title: 4, asked: 4, message: 1, text: 1.5, code: 0.6, output: 0.5, chapter: 1};
   const MOST_MARKS = 12;
   const HAN = /\p{Script=Han}/u;
   const WORD =
@@ -93,6 +93,18 @@
     return Math.abs(value - Math.log(classes)) < 0.6 * 10 ** -digits && chance < 0.1 ? classes : 0;
   }
 
+  const sum = (values) => [...values].reduce((one, other) => one + other, 0);
+
+  /* A numbered heading is a message, and is judged as one. */
+  const isMessage = ({title}) => /^\d+\. /.test(title);
+
+  function fieldOf(entry, field) {
+    if (field === "title" && isMessage(entry)) return "";
+    if (field === "message" && isMessage(entry)) return entry.title + "\n" + entry.message;
+    if (field === "asked") return entry.asked + "\n" + entry.also;
+    return entry[field];
+  }
+
   class Finder {
     constructor(index, MiniSearch) {
       const {words, entries, questions} = index;
@@ -103,13 +115,14 @@
         said.map((phrase) => ({
           said: HAN.test(phrase) ? phrase.toLowerCase() : this.key(phrase), meant})));
       this.entries = entries.map((entry, id) => {
-        const [title, chapter, address, text, code, output, message, asked] = entry;
-        return {id, title, chapter, address, text, code, output, message, asked};
+        const [title, chapter, address, text, code, output, message, asked, also, practice] = entry;
+        return {id, title, chapter, address, text, code, output, message, asked, also, practice};
       });
       this.numbers = [];
       const known = (this.known = new Map()); // each term, and in how many fields it stands
       this.engine = new MiniSearch({
         fields: FIELDS,
+        extractField: fieldOf,
         tokenize: (content, field) => {
           const found = analyse(clean(content), this.stop, PAIRED.has(field)).map(({term}) => term);
           for (const term of new Set(found)) known.set(term, (known.get(term) || 0) + 1);
@@ -124,15 +137,40 @@
         },
       });
       this.engine.addAll(this.entries);
+      this.messages = this.entries.flatMap((entry) => fieldOf(entry, "message").split("\n")
+        .map((line) => ({id: entry.id, terms: this.worth(line)})));
       this.numbers = [...known.keys()].filter((term) => /^-?\d+\.\d+$/.test(term));
     }
 
     /* What is said in passing or practised counts less than what is explained. */
     weight(entry, weights) {
-      let weight = 1;
+      let weight = entry.practice ? weights.Exercises : 1;
       for (const [where, factor] of Object.entries(weights))
         if (entry.address.startsWith(where) || entry.title === where) weight *= factor;
       return weight;
+    }
+
+    /* The words of a message and their neighbours, each with how much it says. */
+    worth(text) {
+      const found = new Map();
+      for (const {term, kind} of analyse(clean(text), this.stop, true))
+        if (kind !== "number") found.set(term, Math.log(1 + this.entries.length / (this.known.get(term) || 1)));
+      return found;
+    }
+
+    /* How much of which messages stands in a question, or of the question in a message: 0 to 1. */
+    quoted(query) {
+      const asked = this.worth(query);
+      const most = new Map();
+      const whole = sum(asked.values());
+      for (const {id, terms} of this.messages) {
+        const own = sum(terms.values());
+        let both = 0;
+        for (const [term, worth] of terms) if (asked.has(term)) both += worth;
+        const share = Math.max(both / own, asked.size > 5 ? both / whole : 0);
+        if (share > 0.5 && terms.size > 3) most.set(id, Math.max(share, most.get(id) || 0));
+      }
+      return most;
     }
 
     key(text) {
@@ -173,12 +211,13 @@
     /* The sections that answer a question, best first; the nearest where none has its words. */
     find(query, count = 12) {
       const weights = this.terms(query);
-      const exact = this.rank(weights, false);
-      const results = exact.length ? exact : this.rank(weights, true);
+      const quoted = this.quoted(query);
+      const exact = this.rank(weights, quoted, false);
+      const results = exact.length ? exact : this.rank(weights, quoted, true);
       return {near: !exact.length, results: results.slice(0, count).map((one) => this.shown(one))};
     }
 
-    rank(weights, loose) {
+    rank(weights, quoted, loose) {
       const unknown = (term) => !this.known.has(term) && !/^-?\d|\p{Script=Han}/u.test(term);
       const fuzzy = (term) =>
         unknown(term) && term.length > 3 && (loose ? 0.4 : term.length > 7 ? 2 : 1);
@@ -198,7 +237,8 @@
         .map((result) => {
           let covered = 0;
           for (const term of result.queryTerms) covered += weights.get(term);
-          const score = (result.score / result.queryTerms.length) * (0.25 + covered / total);
+          const said = 1 + 12 * (quoted.get(result.id) || 0) ** 2;
+          const score = (said * result.score / result.queryTerms.length) * (0.25 + covered / total);
           return {entry: this.entries[result.id], score, terms: result.terms};
         })
         .sort((one, other) => other.score - one.score);
@@ -220,7 +260,9 @@
 
     /* The sentence of a section that says most of what was asked, its first where none does. */
     sentence(entry, terms) {
+      const answers = entry.asked.split("\n").filter((line) => line.includes(" — "));
       const sentences = entry.text.split(/(?<=[.?!:]) +|(?<=[。？！])|\n/).filter(Boolean);
+      sentences.push(...answers);
       let best = sentences[0] || entry.code || entry.output, most = 0;
       for (const sentence of sentences) {
         const hits = new Set(hitsIn(sentence, terms).map(({term}) => term));
