@@ -20,7 +20,7 @@ FILE = "_static/search_index.js"
 NEEDLESS = ("searchtools.js", "language_data.js", "sphinx_highlight.js")
 PARTS = ("text", "code", "output", "message", "asked", "also")
 TAGS = re.compile(r"<(script|svg|style)\b.*?</\1>|<[^>]*>", re.S)
-OLDER_WORDINGS = "Also known as"
+OTHER_WORDINGS = ("Also known as", "Also raised", "Not raised here")
 
 
 class Entry:
@@ -111,9 +111,9 @@ def read(node: nodes.Node, entry: Entry) -> list[Entry]:
 
 
 def add_text(node: nodes.Node, entry: Entry) -> None:
-    """Add a paragraph; older wordings of a message are messages."""
+    """Add a paragraph; other wordings of a message are messages."""
     text = spoken(node)
-    if text.startswith(OLDER_WORDINGS):
+    if text.startswith(OTHER_WORDINGS):
         for literal in node.findall(nodes.literal):
             entry.add("message", literal.astext())
     elif text != "Open in Colab":

@@ -8,8 +8,9 @@
   const BOOST = {title: 4, asked: 4, message: 1, text: 1.5, code: 0.6, output: 0.5, chapter: 1};
   const MOST_MARKS = 12;
   const HAN = /\p{Script=Han}/u;
-  const WORD =
-    /\p{Script=Han}+|(?<![\p{L}\p{N}_.)\]])[-−]?\d+(?:\.\d+)?(?:e[-−+]?\d+)?|[\p{L}_][\p{L}\p{N}_]*|\d+(?:\.\d+)?/gu;
+  const LETTER = String.raw`(?:(?!\p{Script=Han})[\p{L}_])`;
+  const WORD = new RegExp(String.raw`\p{Script=Han}+|(?<![\p{L}\p{N}_.)\]])[-−]?\d+(?:\.\d+)?(?:e[-−+]?\d+)?` +
+    `|${LETTER}(?:${LETTER}|\\d)*` + String.raw`|\d+(?:\.\d+)?`, "gu");
   const PART = /\p{Lu}+(?!\p{Ll})|\p{Lu}?\p{Ll}+|\d+/gu;
 
   // What surrounds a message: files and lines, blocks and threads, where torch was built.
@@ -61,7 +62,7 @@
         if (signs.length === 1) add(word, "han", at, 1);
         for (let i = 0; i + 1 < signs.length; i++) add(signs[i] + signs[i + 1], "han", at + i, 2);
         last = null;
-      } else if (/\d$/.test(word) && !/^[\p{L}_]/u.test(word)) {
+      } else if (/^[-−\d]/.test(word)) {
         add(number(word), "number", at, word.length);
       } else {
         const parts = word.match(PART) || [];
@@ -137,8 +138,11 @@
         },
       });
       this.engine.addAll(this.entries);
-      this.messages = this.entries.flatMap((entry) => fieldOf(entry, "message").split("\n")
-        .map((line) => ({id: entry.id, terms: this.worth(line)})));
+      this.messages = this.entries.filter(isMessage).flatMap((entry) =>
+        fieldOf(entry, "message").split("\n").map((line) => {
+          const terms = this.worth(line);
+          return {id: entry.id, terms, own: sum(terms.values())};
+        }));
       this.numbers = [...known.keys()].filter((term) => /^-?\d+\.\d+$/.test(term));
     }
 
@@ -154,23 +158,28 @@
     worth(text) {
       const found = new Map();
       for (const {term, kind} of analyse(clean(text), this.stop, true))
-        if (kind !== "number") found.set(term, Math.log(1 + this.entries.length / (this.known.get(term) || 1)));
+        if (kind !== "number" || term.startsWith("-")) found.set(term, Math.log(1 + this.entries.length / (this.known.get(term) || 1)));
       return found;
     }
 
-    /* How much of which messages stands in a question, or of the question in a message: 0 to 1. */
+    /* The messages that a question quotes, in the main or in part, with how much of them. */
     quoted(query) {
       const asked = this.worth(query);
-      const most = new Map();
       const whole = sum(asked.values());
-      for (const {id, terms} of this.messages) {
-        const own = sum(terms.values());
+      const most = new Map();
+      for (const {id, terms, own} of this.messages) {
         let both = 0;
         for (const [term, worth] of terms) if (asked.has(term)) both += worth;
-        const share = Math.max(both / own, asked.size > 5 ? both / whole : 0);
-        if (share > 0.5 && terms.size > 3) most.set(id, Math.max(share, most.get(id) || 0));
+        const share = Math.max(both / own, asked.size > 4 ? both / whole : 0);
+        if (share > 0.6 && both > 12) most.set(id, Math.max(share * both, most.get(id) || 0));
       }
       return most;
+    }
+
+    /* Whether a word tells sections apart: 1 where few have it, less where most have. */
+    rarity(term) {
+      const count = Math.max(this.known.get(term) || 0, 4);
+      return Math.max(0.1, Math.min(1, Math.log(this.entries.length / count) / 4));
     }
 
     key(text) {
@@ -184,11 +193,12 @@
       const weights = new Map();
       const add = (term, weight) => weights.set(term, Math.max(weight, weights.get(term) || 0));
       const found = analyse(text, this.stop, true);
-      const parted = new Set(found.filter(({kind}) => kind === "whole").map(({at}) => at));
+      const wholes = found.filter(({kind}) => kind === "whole");
+      const within = (place) => wholes.some(({at, end}) => at <= place && place < end);
       for (const {term, kind, at} of found) {
         if (kind === "number") this.addNumber(term, text, add);
-        else if (kind === "pair") this.known.has(term) && add(term, 0.8);
-        else if (kind === "word") add(term, parted.has(at) ? 0.6 : 1);
+        else if (kind === "pair") this.known.has(term) && add(term, within(at) ? 0.2 : 0.7);
+        else if (kind === "word") add(term, within(at) ? 0.4 : 1);
         else if (kind === "whole") add(term, 1);
         else add(term, 0.5);
       }
@@ -225,21 +235,21 @@
       const prefix = (term) =>
         term.length > (loose || term === last ? 1 : 3) && !/^-?\d+$/.test(term);
       let total = 0;
-      for (const weight of weights.values()) total += weight;
+      for (const [term, weight] of weights) total += weight * this.rarity(term);
       return this.engine
         .search("?", {
           tokenize: () => [...weights.keys()],
-          boostTerm: (term) => weights.get(term),
+          boostTerm: (term) => weights.get(term) * this.rarity(term),
           fuzzy,
           prefix,
           weights: {fuzzy: 0.5, prefix: 0.35},
         })
         .map((result) => {
           let covered = 0;
-          for (const term of result.queryTerms) covered += weights.get(term);
-          const said = 1 + 12 * (quoted.get(result.id) || 0) ** 2;
-          const score = (said * result.score / result.queryTerms.length) * (0.25 + covered / total);
-          return {entry: this.entries[result.id], score, terms: result.terms};
+          for (const term of result.queryTerms) covered += weights.get(term) * this.rarity(term);
+          const score = (result.score / result.queryTerms.length) * (0.25 + covered / total);
+          const said = 1000 * (quoted.get(result.id) || 0);
+          return {entry: this.entries[result.id], score: said + score, terms: result.terms};
         })
         .sort((one, other) => other.score - one.score);
     }
