@@ -158,7 +158,8 @@
     worth(text) {
       const found = new Map();
       for (const {term, kind} of analyse(clean(text), this.stop, true))
-        if (kind !== "number" || term.startsWith("-")) found.set(term, Math.log(1 + this.entries.length / (this.known.get(term) || 1)));
+        found.set(term, kind === "number" && !term.startsWith("-") ? 0.1
+          : Math.log(1 + this.entries.length / (this.known.get(term) || 1)));
       return found;
     }
 
@@ -274,6 +275,7 @@
       const sentences = entry.text.split(/(?<=[.?!:]) +|(?<=[。？！])|\n/).filter(Boolean);
       sentences.push(...answers);
       let best = sentences[0] || entry.code || entry.output, most = 0;
+      if (isMessage(entry)) return best; // what it means, not the message once more
       for (const sentence of sentences) {
         const hits = new Set(hitsIn(sentence, terms).map(({term}) => term));
         const worth = hits.size / Math.sqrt(40 + sentence.length);
