@@ -13,7 +13,9 @@ import my_error
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
+logger = logging.getLogger(__name__)
 BOOK = Path(__file__).resolve().parent.parent
 FILE = "_static/search_index.js"
 # What no page needs without Sphinx's search, and what loads it.
@@ -175,6 +177,20 @@ def add_questions(app: Sphinx, found: list[Entry]) -> list[list[str]]:
     return questions
 
 
+def add_words(app: Sphinx, found: list[Entry], also: dict[str, list[str]]) -> None:
+    """Tell each entry under which other words it is looked for."""
+    by_name = {}
+    for entry in found:
+        by_name.setdefault(entry.page, entry)
+        by_name.setdefault(f"{entry.page}#{entry.anchor}", entry)
+    for name, phrases in also.items():
+        if name in by_name:
+            for words in phrases:
+                by_name[name].add("also", words)
+        elif name.partition("#")[0] in app.env.found_docs:
+            logger.warning("search_words.toml: there is no section %s", name, type="search")
+
+
 def beside(link: nodes.Node) -> list[str]:
     """Return what stands in a table beside a link: its answer."""
     node = link
@@ -199,6 +215,7 @@ def written(app: Sphinx) -> str:
     """Return the index as a script: a page that was opened from a folder may load no other form."""
     found = entries(app)
     words = tomllib.loads((BOOK / "search_words.toml").read_text(encoding="utf-8"))
+    add_words(app, found, words.pop("also"))
     content = {
         "words": words,
         "questions": add_questions(app, found),

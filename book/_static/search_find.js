@@ -101,7 +101,7 @@
 
   function fieldOf(entry, field) {
     if (field === "title" && isMessage(entry)) return "";
-    if (field === "message" && isMessage(entry)) return entry.title + "\n" + entry.message;
+    if (field === "message" && isMessage(entry)) return [entry.title, entry.message, entry.also].join("\n");
     if (field === "asked") return entry.asked + "\n" + entry.also;
     return entry[field];
   }
@@ -198,10 +198,10 @@
       const within = (place) => wholes.some(({at, end}) => at <= place && place < end);
       for (const {term, kind, at} of found) {
         if (kind === "number") this.addNumber(term, text, add);
-        else if (kind === "pair") this.known.has(term) && add(term, within(at) ? 0.2 : 0.7);
+        else if (kind === "pair") this.known.has(term) && add(term, within(at) ? 0.2 : 0.5);
         else if (kind === "word") add(term, within(at) ? 0.4 : 1);
         else if (kind === "whole") add(term, 1);
-        else add(term, 0.5);
+        else add(term, 0.4);
       }
       const plain = this.key(text), lower = text.toLowerCase();
       for (const {said, meant} of this.means) {
