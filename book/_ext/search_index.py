@@ -7,6 +7,7 @@ and none of what surrounds it. ``_static/search.js`` finds in them; Sphinx's own
 import json
 import re
 import tomllib
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import my_error
@@ -25,14 +26,17 @@ TAGS = re.compile(r"<(script|svg|style)\b.*?</\1>|<[^>]*>", re.S)
 OTHER_WORDINGS = ("Also known as", "Also raised", "Not raised here")
 
 
+@dataclass
 class Entry:
     """What one section, definition or claim says, by the kind of its parts."""
 
-    def __init__(self, page: str, chapter: str, anchor: str, title: str):
-        self.page, self.chapter, self.anchor, self.title = page, chapter, anchor, title
-        self.slug = ""  # how MyST names it in links
-        self.practice = False  # an exercise repeats what is explained elsewhere
-        self.parts = {kind: [] for kind in PARTS}
+    page: str
+    chapter: str
+    anchor: str
+    title: str
+    slug: str = ""  # how MyST names it in links
+    practice: bool = False  # an exercise repeats what is explained elsewhere
+    parts: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in PARTS})
 
     def add(self, kind: str, text: str) -> None:
         """Add a text to a part, once, on one line where it is prose."""
@@ -83,9 +87,8 @@ def opened(node: nodes.Node, page: str, chapter: str) -> Entry:
         title = " · ".join(term.next_node(nodes.Text) for term in node.findall(nodes.term))
     else:
         title = spoken(node.next_node(nodes.paragraph))
-    entry = Entry(page, chapter, next(iter(named["ids"]), ""), " ".join(title.split()))
-    entry.slug = named.get("slug", "")
-    return entry
+    anchor = next(iter(named["ids"]), "")
+    return Entry(page, chapter, anchor, " ".join(title.split()), named.get("slug", ""))
 
 
 def read(node: nodes.Node, entry: Entry) -> list[Entry]:
@@ -177,17 +180,20 @@ def add_questions(app: Sphinx, found: list[Entry]) -> list[list[str]]:
     return questions
 
 
-def add_words(app: Sphinx, found: list[Entry], also: dict[str, list[str]]) -> None:
-    """Tell each entry under which other words it is looked for."""
-    by_name = {}
+def by_name(found: list[Entry]) -> dict[str, Entry]:
+    """Return the entries by their page, or page and anchor, as a list of words names them."""
+    named = {}
     for entry in found:
-        by_name.setdefault(entry.page, entry)
-        by_name.setdefault(f"{entry.page}#{entry.anchor}", entry)
-    for name, phrases in also.items():
-        if name in by_name:
-            for words in phrases:
-                by_name[name].add("also", words)
-        elif name.partition("#")[0] in app.env.found_docs:
+        named.setdefault(entry.page, entry)
+        named.setdefault(f"{entry.page}#{entry.anchor}", entry)
+    return named
+
+
+def check_names(app: Sphinx, env) -> None:
+    """Warn of words for a section that is gone."""
+    named = by_name(entries(app))
+    for name in words()["also"]:
+        if name.partition("#")[0] in env.found_docs and name not in named:
             logger.warning("search_words.toml: there is no section %s", name, type="search")
 
 
@@ -211,13 +217,20 @@ def target(link: addnodes.pending_xref) -> str:
     return f"{link['reftarget']}.html" + (f"#{anchor}" if isinstance(anchor, str) else "")
 
 
+def words() -> dict:
+    """Return what the search knows about words."""
+    return tomllib.loads((BOOK / "search_words.toml").read_text(encoding="utf-8"))
+
+
 def written(app: Sphinx) -> str:
     """Return the index as a script: a page that was opened from a folder may load no other form."""
-    found = entries(app)
-    words = tomllib.loads((BOOK / "search_words.toml").read_text(encoding="utf-8"))
-    add_words(app, found, words.pop("also"))
+    found, known = entries(app), words()
+    named = by_name(found)
+    for name, phrases in known.pop("also").items():
+        for phrase in phrases if name in named else ():
+            named[name].add("also", phrase)
     content = {
-        "words": words,
+        "words": known,
         "questions": add_questions(app, found),
         "entries": [entry.written() for entry in found],
     }
@@ -248,5 +261,6 @@ def finish(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict:
     """Run at the beginning and at the end of a build."""
     app.connect("builder-inited", no_sphinx_search)
+    app.connect("env-check-consistency", check_names)
     app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
