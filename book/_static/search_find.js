@@ -171,7 +171,7 @@
       for (const {id, terms, own} of this.messages) {
         let both = 0;
         for (const [term, worth] of terms) if (asked.has(term)) both += worth;
-        const share = Math.max(both / own, asked.size > 4 ? both / whole : 0);
+        const share = Math.max(both / own, asked.size > 4 ? (0.9 * both) / whole : 0);
         if (share > 0.6 && both > 12) most.set(id, Math.max(share * both, most.get(id) || 0));
       }
       return most;
