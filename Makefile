@@ -1,4 +1,4 @@
-# make book · test · run · lint · bench · serve · pdf · link URL=… · clean
+# make book · test · run · lint · bench · serve · pdf · link · clean
 # Each target sees to its own environment; PYTHON=python3.12 make … chooses the Python it is from.
 
 BIN := .venv/bin
@@ -41,7 +41,7 @@ pdf: book
 	@$(BIN)/python tools/pdf.py $(SITE)
 
 link: environment
-	@$(BIN)/python tools/notebooks.py link "$(URL)"
+	@$(BIN)/python tools/notebooks.py link $(URL)
 
 environment:
 	@sh tools/environment.sh

@@ -20,6 +20,7 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
+import address
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -264,9 +265,9 @@ def test_set_up_cell_fetches_the_companion_and_touches_nothing_else(
 
     fresh = chapter("02_binary_heads")
     setup = fresh.cells[1]
-    address, _ = notebooks.repository()
-    assert address in setup.source
-    setup.source = setup.source.replace(address, published.as_uri())
+    url, _ = address.repository(ROOT)
+    assert url in setup.source
+    setup.source = setup.source.replace(url, published.as_uri())
 
     before = bare.versions()
     assert "logits-to-losses" not in before

@@ -26,6 +26,10 @@ def book(site, tmp_path_factory):
     with pikepdf.open(printed) as opened:
         yield html, opened
     assert not (copy / "_printed.html").exists()
+    offer = BeautifulSoup((copy / "book/how_to_use.html").read_text(), "html.parser").select_one(
+        ".pdf"
+    )
+    assert not offer.has_attr("hidden")
 
 
 def test_it_holds_every_page_in_order(book):

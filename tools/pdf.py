@@ -29,7 +29,7 @@ NO_CHROMIUM = (
     "no Chromium or Chrome; on Debian: apt-get install chromium, on macOS: brew install --cask "
     "chromium"
 )
-ONLY_ON_SCREEN = ".headerlink, .toctree-wrapper, script, [hidden]"
+ONLY_ON_SCREEN = ".headerlink, .toctree-wrapper, .pdf, script, [hidden]"
 HEADINGS = "h1, h2, h3, h4, h5, h6"
 IDS = ("id", "for", "aria-labelledby", "aria-describedby")
 PRINTED = """
@@ -89,9 +89,13 @@ def article(page: BeautifulSoup, document: str, order: list[str]) -> Tag:
                 tag[name] = " ".join(anchor(document, word) for word in words)
     for tag in found.select("img[src]"):
         tag["src"] = urljoin(f"{document}.html", tag["src"])
-    canonical = page.select_one("[rel=canonical]")["href"]
+    canonical = page.select_one("[rel=canonical]")
     for link in found.select("a[href]"):
-        link["href"] = address(link["href"], document, order, canonical)
+        link["href"] = address(
+            link["href"], document, order, canonical["href"] if canonical else ""
+        )
+        if not link["href"].startswith(("#", "http")):  # a file of a site that is nowhere
+            link.unwrap()
     found["id"] = anchor(document)
     return found
 
@@ -203,6 +207,10 @@ def write(site: Path, root: Path = ROOT) -> Path | None:
             page.unlink()
             browser.close()
     finish(book, html)
+    for name in documents(root):  # the page that speaks of the PDF may show it now
+        file = site / f"{name}.html"
+        html = file.read_text(encoding="utf-8")
+        file.write_text(html.replace('<p class="pdf" hidden', '<p class="pdf"'), encoding="utf-8")
     return book
 
 
