@@ -31,6 +31,7 @@ lint: environment
 
 bench: environment
 	$(PYTEST) tests/benchmarks --benchmark-only
+	@$(BIN)/python tools/benchmark_page.py
 
 serve: book
 	@echo "Serving it at http://localhost:$(PORT)/ until Ctrl-C"

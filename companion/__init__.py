@@ -16,6 +16,7 @@ _ROOMS = {
     "exercises",
     "figures",
     "heads",
+    "linear_losses",
     "losses",
     "training",
 }

@@ -13,6 +13,7 @@ COMPANION = Path(__file__).resolve().parent.parent / "companion"
 MAP = {
     "_checks": (set(), {"torch"}),
     "losses": ({"_checks"}, {"torch"}),
+    "linear_losses": ({"_checks", "losses"}, {"torch"}),
     "heads": (set(), {"torch"}),
     "decisions": ({"_checks"}, {"torch"}),
     "data": (set(), {"torch", "numpy", "sklearn"}),
