@@ -55,6 +55,7 @@
   }
 
   async function mark(terms, target) {
+    target.scrollIntoView({behavior: "instant"}); // not past all that stands above it
     await load("search_find.js");
     for (const text of texts(target)) {
       const hits = window.bookFinder.hitsIn(text.data, terms);
