@@ -28,7 +28,7 @@ def _walk(
     """
     input, weight, bias = layer
     grads = [torch.zeros_like(x) if want else None for x, want in zip(layer, wanted, strict=True)]
-    grads[1:] = [g if g is None else losses._at_least_float32(g) for g in grads[1:]]  # these add up
+    grads[1:] = [g if g is None else _checks.at_least_float32(g) for g in grads[1:]]  # these add up
     found = []
     for start in range(0, max(len(input), 1), rows):  # no row is a chunk as well, to be checked
         chunk = slice(start, start + rows)

@@ -492,7 +492,7 @@ MUTANTS = {
         {"reduction": "sum"},
     ),
     "summed in half precision": (
-        "losses._at_least_float32(g)",
+        "_checks.at_least_float32(g)",
         "g",
         test_half_precision_is_as_exact_as_on_logits,
         {"dtype": torch.bfloat16, "reduction": "none"},
