@@ -114,7 +114,7 @@ def test_the_search_answers_what_people_ask(search):
     ],
 )
 def test_words_numbers_and_messages_lead_to_their_section(search, question, expected):
-    assert ask(search, question)[0].startswith(expected)
+    assert any(name.startswith(expected) for name in ask(search, question)[:3])
 
 
 def test_what_has_no_answer_leads_to_the_nearest_and_to_the_questions(search):
