@@ -7,7 +7,12 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_HOMES = {"diagnose": "diagnosis", "Checked": "diagnosis", "WiringError": "diagnosis"}
+_HOMES = {
+    "diagnose": "diagnosis",
+    "Checked": "diagnosis",
+    "WiringError": "diagnosis",
+    "watch": "diagnosis",
+}
 _ROOMS = {
     "data",
     "decisions",
@@ -17,6 +22,7 @@ _ROOMS = {
     "figures",
     "heads",
     "losses",
+    "testing",
     "training",
 }
 

@@ -21,7 +21,8 @@ MAP = {
     "training": (set(), {"torch", "tqdm"}),
     "distributed": ({"data", "heads"}, {"torch"}),
     "figures": (set(), {"matplotlib", "numpy"}),
-    "diagnosis": ({"_isolation", "losses", "decisions"}, {"torch"}),
+    "diagnosis": ({"_isolation", "losses"}, {"torch"}),
+    "testing": ({"diagnosis"}, set()),
     "exercises": ({"_isolation"}, {"torch"}),
     "display": ({"figures"}, {"torch", "matplotlib", "IPython"}),
 }
