@@ -117,8 +117,8 @@ def _not_tensors(case: Evidence) -> Found:
         else:
             if isinstance(value, tuple | list) and value and isinstance(value[0], Tensor):
                 fix = f"criterion({role}[0], …), if the first is the one that counts"
-                if role == "output" and len(value) > 1 and value[0].numel() == 1:
-                    fix = f"criterion(torch.stack({role}), …)"
+                if role == "output" and case.asker.call(case.criterion, value[0], case.target)[1]:
+                    fix = f"torch.stack({role}) or {role}[0], and then look again"
         yield "no_tensor", {"role": role, "kind": type(value).__name__, "said": said(case),
                             "fix": fix}  # fmt: skip
 

@@ -444,19 +444,18 @@ def sample(output: Any, target: Any) -> tuple[Tensor, Tensor] | None:
     wanted = max(8, _WHOLE_ELEMENTS // 2 // per_row)
     even = torch.linspace(0, count - 1, min(wanted, count)).long().tolist()
     chosen = torch.tensor(sorted({*odd, *even}))
-    parts = [output.detach()[chosen.to(output.device)], target.detach()[chosen.to(target.device)]]
-    places = range(-min(part.ndim for part in parts) + 1, 0)
-    if output.ndim == target.ndim > 2:
-        places = places[1:]
-    if per_row > _ROW_ELEMENTS and parts[0].shape[places.start :] == parts[1].shape[places.start :]:
+    parts = [output.detach(), target.detach().contiguous()]
+    places = range(-min(part.ndim for part in parts) + 1 + (output.ndim == target.ndim), 0)
+    alike = [part.shape[places.start :] for part in parts] if places else [0, 1]
+    if per_row > _ROW_ELEMENTS and alike[0] == alike[1]:
         ends = [parts[1].argmin(), parts[1].argmax()] if target.dtype is not torch.bool else []
-        ends = [torch.unravel_index(end, parts[1].shape) for end in ends]
+        steps = parts[1].stride()
         for dim in places:
             size = parts[0].shape[dim]
             kept = torch.linspace(0, size - 1, min(size, 24)).long().tolist()
-            index = torch.tensor(sorted({*kept, *(int(end[dim]) for end in ends)}))
+            index = torch.tensor(sorted({*kept, *(int(end) // steps[dim] % size for end in ends)}))
             parts = [part.index_select(dim, index.to(part.device)) for part in parts]
-    return parts[0], parts[1]
+    return tuple(part[chosen.to(part.device)] for part in parts)
 
 
 def usable_batches(batches: Iterable | None) -> list[tuple[Tensor, Tensor]]:

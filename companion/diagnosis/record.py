@@ -301,7 +301,7 @@ def unwrapped(criterion: Callable) -> Callable:
     for attribute in ("_orig_mod", "_torchdynamo_orig_callable"):
         inner = getattr(criterion, "__dict__", {}).get(attribute)
         if inner is None and isinstance(criterion, nn.Module):
-            inner = criterion._modules.get(attribute)
+            inner = dict(criterion.named_children()).get(attribute)
         if callable(inner):
             return inner
     return criterion
