@@ -213,6 +213,8 @@ def _element_shapes(case: Evidence, call: Call) -> Found:
         return
     elif together is not None and together.numel() > max(given.numel(), target.numel()):
         yield _broadcast(tuple(given.shape), tuple(target.shape), tuple(together), call.name)
+    elif together is not None and together.numel() > given.numel() > 1:
+        yield "output_repeated", facts
     elif given.ndim == 2 and target.shape == given.shape[:1] + (1,) and given.shape[1] > 1:
         if len(target) > 1 and bool((target == target.round()).all()):
             yield "label_for_all", facts | {"columns": given.shape[1]}
