@@ -871,8 +871,10 @@ def probs(case: Evidence) -> Found:
         strained = "Clamp" in " ".join(made.steps) or not case.finite
         free = made.kind in ("linear", "tanh", "leaf") and not made.inside and low < 0 and strained
         if free or made.kind in ("log_softmax", "log_sigmoid"):
+            # A clamp keeps it a number, and then only its writer knows what is taken.
+            level = "suspicion" if free and case.finite else "certain"
             yield "raw_scores", {"taker": "the logarithm in the criterion", "made": _made(made),
-                                 "low": low, "high": high}  # fmt: skip
+                                 "low": low, "high": high, "level": level}  # fmt: skip
             return
 
 

@@ -217,7 +217,9 @@ class watch:
             modules._global_forward_hooks.update(hooks[1])
         if report is None:
             return
-        where = f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+        file = frame.f_code.co_filename
+        file = "a cell" if file.startswith("<") or "ipykernel" in file else Path(file).name
+        where = f"{file}, line {frame.f_lineno}"
         self.reports[f"{where}: {report.subject.partition(' ·')[0]}"] = report
         if not report.ok:
             if any(finding.level in self._levels for finding in report.findings):
