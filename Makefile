@@ -1,4 +1,4 @@
-# make book · test · run · lint · bench · wild · serve · pdf · link URL=… · clean
+# make book · test · run · lint · bench · wild · serve · pdf · link · clean
 # Each target sees to its own environment; PYTHON=python3.12 make … chooses the Python it is from.
 
 BIN := .venv/bin
@@ -47,7 +47,7 @@ pdf: book
 	@$(BIN)/python tools/pdf.py $(SITE)
 
 link: environment
-	@$(BIN)/python tools/notebooks.py link "$(URL)"
+	@$(BIN)/python tools/notebooks.py link $(URL)
 
 environment:
 	@sh tools/environment.sh

@@ -1,23 +1,28 @@
 """The finished site, and a browser that reaches it and nothing else, as fixtures."""
 
+import fcntl
 import functools
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import address
 import pytest
 from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
 
-from tools.notebooks import repository
 from tools.pdf import NO_CHROMIUM, start_chromium
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = repository()[0].rpartition("/")[2]
+CONFIGURED, BRANCH = address.repository(ROOT)
+# Where nobody has run `make link`, the tested site is that of a clone of this address.
+ADDRESS = CONFIGURED.replace("SET_OWNER", "a-reader")
+FOLDER = ADDRESS.rpartition("/")[2]
 
 
 def build(source: Path, target: Path) -> tuple[int, str]:
@@ -28,12 +33,34 @@ def build(source: Path, target: Path) -> tuple[int, str]:
     return done.returncode, re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)
 
 
+def clone(target: Path, origin: str | None) -> None:
+    """Copy what the book is built from, as a clone that came from ``origin``."""
+
+    def ignored(folder, names):
+        return {name for name in names if name.startswith((".", "_build")) or name == "__pycache__"}
+
+    shutil.copytree(ROOT, target, ignore=ignored)
+    git = ["git", "-C", target]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    if origin:
+        subprocess.run([*git, "remote", "add", "origin", origin], check=True)
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory) -> Path:
-    target = tmp_path_factory.mktemp("site")
-    status, printed = build(ROOT, target)
-    assert status == 0, printed[-6000:]
-    return target / "_build" / "html"
+    """The site, built once by whichever worker needs it first."""
+    target = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        target = target.parent
+    source, built = target / "clone", target / "site" / "_build" / "html"
+    with open(target / "site.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (target / "site.built").exists():
+            clone(source, ADDRESS)
+            status, printed = build(source, target / "site")
+            assert status == 0, printed[-6000:]
+            (target / "site.built").touch()
+    return built
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from collections import Counter
 from types import ModuleType
 from typing import NamedTuple
 
@@ -20,6 +21,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # The same examples in every run, and no time limit on a busy machine.
 settings.register_profile("book", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("book")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Name at the end, once for each reason, what was skipped and what to do about it."""
+    skipped = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", [])]
+    for reason, count in Counter(skipped).items():
+        terminalreporter.write_line(f"{count} skipped: {reason.removeprefix('Skipped: ')}")
 
 
 class Batch(NamedTuple):

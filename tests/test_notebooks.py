@@ -17,6 +17,7 @@ import xml.etree.ElementTree as ElementTree
 from importlib.metadata import version
 from pathlib import Path
 
+import address
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -42,7 +43,7 @@ def test_there_are_chapters():
 
 @each_chapter
 def test_chapter_is_dressed_and_normalised(path):
-    url, branch = notebooks.repository()
+    url, branch = address.repository(ROOT)
     notebook = nbformat.read(path, as_version=4)
     notebooks.dress(notebook, path.stem, url, branch)
     notebooks.normalise(notebook)

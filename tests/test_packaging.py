@@ -6,6 +6,8 @@ theirs, have installed, and nothing else, so that whatever was not declared cann
 
 import ast
 import base64
+import collections
+import functools
 import hashlib
 import os
 import re
@@ -18,6 +20,7 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
+import address
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -32,6 +35,7 @@ from tools import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DECLARED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["book"]]
 NOT_SOURCE = {"_build", "build", "dist", "__pycache__"}
 
 
@@ -46,6 +50,17 @@ def closure(requirements):
         found[name] = metadata.distribution(name)
         todo += [Requirement(line) for line in found[name].requires or []]
     return list(found.values())
+
+
+@functools.cache
+def owners(home):
+    """Which distributions have files in each folder: the nvidia-… wheels share one."""
+    found = collections.defaultdict(set)
+    for distribution in metadata.distributions(path=[str(home)]):
+        for file in distribution.files or []:
+            for depth in range(1, len(file.parts)):
+                found["/".join(file.parts[:depth])].add(distribution.name)
+    return found
 
 
 class Environment:
@@ -67,12 +82,18 @@ class Environment:
         self.kernels = kernel.parent.parent
 
     def link(self, distribution):
+        """Link each folder that is the distribution's alone; go into one that others share."""
         home = Path(distribution.locate_file("")).resolve()
-        for top in {file.parts[0] for file in distribution.files}:
-            target = self.site / top
-            if top not in {"..", "__pycache__"} and not top.endswith(".pth"):
-                assert not target.exists(), f"{top} belongs to two distributions"
-                target.symlink_to(home / top)
+        for file in distribution.files:
+            if file.parts[0] in {"..", "__pycache__"} or file.suffix == ".pth":
+                continue
+            shared = len(file.parts) - 1
+            while shared and len(owners(home)["/".join(file.parts[:shared])]) == 1:
+                shared -= 1
+            target = self.site.joinpath(*file.parts[: shared + 1])
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(home.joinpath(*file.parts[: shared + 1]))
 
     def variables(self, **more):
         kept = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
@@ -100,6 +121,28 @@ class Environment:
             coalesce_streams=True,
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
         ).execute(env=self.variables(**variables))
+
+
+def test_distributions_that_share_a_folder_are_told_apart(tmp_path):
+    home = tmp_path / "home"
+    for name in ("alpha", "beta"):
+        module, info = f"shared/deep/{name}.py", f"{name}-1.0.dist-info"
+        for file, text in {
+            module: "here = True",
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+            f"{info}/RECORD": f"{module},,\n{info}/METADATA,,\n{info}/RECORD,,\n",
+        }.items():
+            (home / file).parent.mkdir(parents=True, exist_ok=True)
+            (home / file).write_text(text)
+    alpha, beta = sorted(metadata.distributions(path=[str(home)]), key=lambda found: found.name)
+    environment = Environment(tmp_path / "env", [])
+    asked = [environment.python, "-c", "import shared.deep.alpha; import shared.deep.beta"]
+    environment.link(alpha)
+    alone = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert "No module named 'shared.deep.beta'" in alone.stderr
+    environment.link(beta)
+    assert subprocess.run(asked, check=False).returncode == 0
+    assert set(environment.versions()) == {"alpha", "beta"}
 
 
 def source_tree(target):
@@ -150,9 +193,24 @@ def test_wheel_holds_the_companion_and_its_licence_and_nothing_else(wheel):
     assert modules <= set(names)
 
 
+def test_the_wheel_asks_for_torch_alone(wheel, tmp_path):
+    info = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
+    about = zipfile.ZipFile(wheel).read(f"{info}/METADATA").decode()
+    asked = re.findall(r"^Requires-Dist: (.*)$", about, re.M)
+    assert [line for line in asked if "extra" not in line] == PROJECT["dependencies"]
+    assert [line.split(">")[0] for line in PROJECT["dependencies"]] == ["torch"]
+    environment = Environment(tmp_path / "env", PROJECT["dependencies"])
+    environment.pip("install", "--quiet", "--no-deps", wheel)
+    code = "from companion import losses, decisions, heads, diagnose; import numpy"
+    done = subprocess.run(
+        [environment.python, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.endswith("ModuleNotFoundError: No module named 'numpy'\n")
+
+
 def test_a_lone_chapter_runs_with_the_wheel_and_what_it_declares(wheel, tmp_path, monkeypatch):
-    environment = Environment(tmp_path / "env", [*PROJECT["dependencies"], "ipykernel"])
-    environment.pip("install", "--quiet", wheel)
+    environment = Environment(tmp_path / "env", [*DECLARED, "ipykernel"])
+    environment.pip("install", "--quiet", f"logits-to-losses[book] @ {wheel.as_uri()}")
     (tmp_path / "empty").mkdir()
     fresh = chapter("04_cross_entropy")
     environment.execute(fresh, tmp_path / "empty", monkeypatch)
@@ -163,7 +221,7 @@ def test_a_lone_chapter_runs_with_the_wheel_and_what_it_declares(wheel, tmp_path
 @pytest.fixture
 def bare(tmp_path):
     """What Colab has: the dependencies, a kernel and pip, but no companion."""
-    return Environment(tmp_path / "env", [*PROJECT["dependencies"], "ipykernel", "pip"])
+    return Environment(tmp_path / "env", [*DECLARED, "ipykernel", "pip"])
 
 
 @pytest.fixture(scope="module")
@@ -207,9 +265,9 @@ def test_set_up_cell_fetches_the_companion_and_touches_nothing_else(
 
     fresh = chapter("02_binary_heads")
     setup = fresh.cells[1]
-    address, _ = notebooks.repository()
-    assert address in setup.source
-    setup.source = setup.source.replace(address, published.as_uri())
+    url, _ = address.repository(ROOT)
+    assert url in setup.source
+    setup.source = setup.source.replace(url, published.as_uri())
 
     before = bare.versions()
     assert "logits-to-losses" not in before
@@ -255,7 +313,7 @@ def colab_versions():
     return dict(line.split("==") for line in lines if line and not line.startswith("#"))
 
 
-@pytest.mark.parametrize("line", PROJECT["dependencies"])
+@pytest.mark.parametrize("line", DECLARED)
 def test_colab_has_what_the_companion_declares(line):
     requirement = Requirement(line)
     assert requirement.specifier.contains(colab_versions()[requirement.name])
@@ -267,7 +325,7 @@ def test_colab_has_a_python_that_the_companion_supports():
     )
 
 
-@pytest.mark.parametrize("line", PROJECT["dependencies"])
+@pytest.mark.parametrize("line", DECLARED)
 def test_no_dependency_has_an_upper_bound(line):
     assert {part.operator for part in Requirement(line).specifier} <= {">="}
 
@@ -282,7 +340,7 @@ def test_requirements_are_pinned_and_the_lock_agrees():
     lock = locked("constraints.txt")
     direct = locked("requirements.txt")
     assert direct.items() <= lock.items()
-    for line in PROJECT["dependencies"]:
+    for line in DECLARED:
         requirement = Requirement(line)
         assert requirement.specifier.contains(direct[canonicalize_name(requirement.name)])
 

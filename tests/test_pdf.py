@@ -19,13 +19,17 @@ def book(site, tmp_path_factory):
     """The site joined into one page, and that page printed."""
     copy = tmp_path_factory.mktemp("pdf") / "site"
     shutil.copytree(site, copy)
-    html = BeautifulSoup(pdf.joined(copy), "html.parser")
     printed = pdf.write(copy)
     if printed is None:
         unavailable(pdf.NO_CHROMIUM)
+    html = BeautifulSoup(pdf.joined(copy), "html.parser")
     with pikepdf.open(printed) as opened:
         yield html, opened
     assert not (copy / "_printed.html").exists()
+    offer = BeautifulSoup((copy / "book/how_to_use.html").read_text(), "html.parser").select_one(
+        ".pdf"
+    )
+    assert not offer.has_attr("hidden")
 
 
 def test_it_holds_every_page_in_order(book):
@@ -51,10 +55,13 @@ def test_every_link_and_image_of_the_joined_page_leads_somewhere(book, site):
 def test_the_bookmarks_are_the_headings(book):
     html, printed = book
     with printed.open_outline() as outline:
-        titles = [entry.title for entry in pdf.walk(outline.root)]
-    headings = html.select("h1, h2, h3, h4, h5, h6")
-    assert titles == [" ".join(heading.text.split()) for heading in headings]
-    assert len(titles) > 300
+        marks = list(pdf.walk(outline.root))
+        chapters = [mark.title for mark in outline.root]
+    headings = html.select(pdf.HEADINGS)
+    assert [mark.title for mark in marks] == [" ".join(h.text.split()) for h in headings]
+    assert len(marks) > 300
+    assert chapters == [" ".join(h.text.split()) for h in html.select("h1")]
+    assert {str(mark.destination) for mark in marks} <= set(printed.Root.Dests.keys())
 
 
 def test_its_links_work_within_it(book):

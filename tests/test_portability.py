@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+import address
 import nbformat
 import pytest
 import torch
@@ -88,19 +89,19 @@ def test_link_to_colab_names_this_file_in_the_repository_of_the_settings(path):
     docs = repository["path_to_book"].strip("/")
     file = path.relative_to(ROOT / docs).as_posix()
     button = f"{settings['launch_buttons']['colab_url']}{url}/blob/{repository['branch']}/{file}"
-    assert button == notebooks.colab_url(path.stem, *notebooks.repository())
+    assert button == notebooks.colab_url(path.stem, *address.repository(ROOT))
     assert sources(path, "markdown")[0].count(f"]({button})") == 1
 
 
 def test_address_stands_only_where_make_link_rewrites_it():
-    address = notebooks.repository()[0].removeprefix("https://github.com/").encode()
+    url = address.repository(ROOT)[0].removeprefix("https://github.com/").encode()
     rewritten = re.compile(r"_config\.yml|README\.md|book/[^/]*\.md|notebooks/.*\.ipynb|tests/.*")
     skipped = {".git", ".venv", "_build", "build", "dist"}
     for top in (path for path in ROOT.iterdir() if path.name not in skipped):
         for file in [top] if top.is_file() else top.rglob("*"):
             name = file.relative_to(ROOT)
             if file.is_file() and ".egg-info" not in str(name):
-                assert rewritten.fullmatch(name.as_posix()) or address not in file.read_bytes()
+                assert rewritten.fullmatch(name.as_posix()) or url not in file.read_bytes()
 
 
 def test_picture_in_the_readme_is_a_figure_of_a_chapter():

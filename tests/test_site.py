@@ -14,8 +14,8 @@ import pytest
 from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
 
-from tests.browsing import FOLDER, ROOT, build, parsed, watched_page
-from tools.notebooks import colab_url, repository
+from tests.browsing import ADDRESS, BRANCH, FOLDER, ROOT, build, parsed, watched_page
+from tools.notebooks import colab_url
 from tools.pdf import documents
 
 DOCUMENTS = documents()
@@ -243,7 +243,7 @@ def test_every_chapter_is_in_the_book():
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_launch_button_and_the_badge_open_this_chapter_in_colab(site, chapter):
     name = chapter.removeprefix("notebooks/")
-    address = colab_url(name, *repository())
+    address = colab_url(name, ADDRESS, BRANCH)
     assert (ROOT / urlsplit(address).path.partition("/blob/main/")[2]).is_file()
     html = parsed(site / f"{chapter}.html")
     launch = [a["href"] for a in html.select(".dropdown-launch-buttons a")]

@@ -35,7 +35,8 @@ def book(tmp_path):
     (tmp_path / "book").mkdir()
     for page in ("README.md", "book/how_to_use.md"):
         (tmp_path / page).write_text("git clone https://github.com/SET_OWNER/logits-to-losses\n")
-    shutil.copy(ROOT / "tools" / "notebooks.py", tmp_path / "tools")
+    for tool in ("address.py", "notebooks.py"):
+        shutil.copy(ROOT / "tools" / tool, tmp_path / "tools")
     (tmp_path / "_config.yml").write_text(CONFIG)
     return tmp_path
 
@@ -160,12 +161,13 @@ def test_ctrl_c_stops_and_leaves_the_files(book):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not (book / "notebooks" / "started").exists():
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate()
     assert process.returncode == 130
     assert "02_next" not in out
     assert err.strip().endswith("stopped; the chapter in progress was left as it was")
@@ -213,6 +215,15 @@ def test_link_writes_the_address_everywhere_and_nothing_else(book):
     assert tool(book, "link", "https://github.com/a-team/the.book").returncode == 0
     assert path.read_text() == after
     assert tool(book, "run").stdout.split()[-1] == "unchanged"
+
+
+def test_link_takes_the_address_of_the_clone(book):
+    add(book, "01_one", "1")
+    origin = ["remote", "add", "origin", "git@github.com:me/book.git"]
+    for command in (["init", "--quiet"], origin):
+        subprocess.run(["git", "-C", book, *command], check=True)
+    assert tool(book, "link").returncode == 0
+    assert "url: https://github.com/me/book # here" in (book / "_config.yml").read_text()
 
 
 @pytest.mark.parametrize(
@@ -294,7 +305,7 @@ def test_setup_cell_asks_pip_for_the_archive_and_for_what_is_installed_already(m
     torch, numpy = (f"{name}=={metadata.version(name)}" for name in ("torch", "numpy"))
     archive = "https://github.com/me/book/archive/refs/heads/main.zip"
     assert run_setup("https://github.com/me/book") == [
-        ("pip", f'install --quiet "logits-to-losses @ {archive}" {torch} {numpy}')
+        ("pip", f'install --quiet "logits-to-losses[book] @ {archive}" {torch} {numpy}')
     ]
 
 

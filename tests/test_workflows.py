@@ -83,7 +83,7 @@ def test_oldest_torch_is_the_one_that_the_companion_declares(checkout):
 
 def test_every_supported_python_is_tested():
     pythons = WORKFLOWS["ci"]["jobs"]["book"]["strategy"]["matrix"]["python"]
-    assert pythons == ["3.11", "3.12", "3.13"]
+    assert pythons == ["3.11", "3.12", "3.13", "3.14"]
     assert PROJECT["requires-python"] == f">={pythons[0]}"
 
 
@@ -123,13 +123,39 @@ def test_report_waits_for_all_and_names_all():
 
 
 @pytest.mark.parametrize(("name", "job"), JOBS)
-def test_jobs_end_by_themselves_and_pin_what_they_use(name, job):
+def test_jobs_end_by_themselves_and_keep_no_credentials(name, job):
     job = WORKFLOWS[name]["jobs"][job]
     assert job["timeout-minutes"] <= 90
     for step in job["steps"]:
-        assert re.fullmatch(r"actions/[\w-]+@v\d+", step.get("uses", "actions/x@v1"))
         if "checkout" in step.get("uses", ""):
             assert step["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_actions_are_pinned_by_commit_and_say_their_version(name):
+    text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
+    used = re.findall(r"uses: (.*)", text)
+    assert used
+    for action in used:
+        assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+
+
+def test_a_second_index_is_never_asked_for_more_than_torch():
+    for file in [*ROOT.glob(".github/workflows/*.yml"), ROOT / "README.md", ROOT / ".ci/run"]:
+        assert "EXTRA_INDEX" not in file.read_text(encoding="utf-8"), file
+    reader = WORKFLOWS["ci"]["jobs"]["reader"]
+    assert "env" not in WORKFLOWS["ci"]
+    assert "TORCH_INDEX_URL" not in str(reader)
+
+
+def test_the_newest_toolchain_is_all_that_is_pinned_but_torch(checkout):
+    shutil.copy(ROOT / "requirements.txt", checkout)
+    stand_in(checkout, ".venv/bin/pip", "cat newest.txt")
+    done = run(script("freshness", "newest-toolchain", "newest.txt"), checkout)
+    pinned = re.findall(r"^([\w-]+)==", (ROOT / "requirements.txt").read_text(), re.M)
+    assert [line.removesuffix("<2") for line in done.stdout.split()] == [
+        name for name in pinned if name != "torch"
+    ]
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)

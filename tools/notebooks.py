@@ -1,7 +1,8 @@
 """Execute, normalise and link the chapters.
 
     python tools/notebooks.py run [NAME ...]   execute in place and normalise; default: all
-    python tools/notebooks.py link URL         write the repository's address everywhere
+    python tools/notebooks.py link [URL]       write the repository's address everywhere;
+                                               default: where this clone came from
 
 Normalising makes a chapter's file a function of its content: what two runs would write
 differently, and what only one machine can know, is removed. Every chapter gets the same
@@ -11,6 +12,7 @@ set-up cell and a link to Colab, both made from the address in ``_config.yml``.
 import argparse
 import base64
 import hashlib
+import logging
 import os
 import re
 import sys
@@ -18,8 +20,8 @@ import time
 from pathlib import Path
 from string import Template
 
+import address
 import nbformat
-import yaml
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
@@ -43,19 +45,13 @@ if not any(distributions(name="logits-to-losses")):
         )
     source = f"{REPOSITORY}/archive/refs/heads/{BRANCH}.zip"
     keep = [f"{p}=={version(p)}" for p in ("torch", "numpy") if find_spec(p)]
-    %pip install --quiet "logits-to-losses @ {source}" {" ".join(keep)}
+    %pip install --quiet "logits-to-losses[book] @ {source}" {" ".join(keep)}
     version("logits-to-losses")  # stops the chapter here where that failed
 """)
 
 
 class ChapterError(Exception):
     """A chapter that cannot be run or written; the message names it and says why."""
-
-
-def repository(root: Path = ROOT) -> tuple[str, str]:
-    """The repository's address and branch, from the one place that holds them."""
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    return config["repository"]["url"], config["repository"]["branch"]
 
 
 def setup_cell(url: str, branch: str) -> str:
@@ -207,7 +203,7 @@ def copies(path: Path, root: Path = ROOT) -> dict[Path, int]:
 
 def run(names: list[str], root: Path = ROOT) -> int:
     """Execute and normalise chapters in place; how many failed."""
-    url, branch = repository(root)
+    url, branch = address.repository(root)
     failures = 0
     for path in chapters(names, root):
         print(f"{path.stem:<32}", end=" ", flush=True)
@@ -229,9 +225,13 @@ def run(names: list[str], root: Path = ROOT) -> int:
 
 def link(url: str, root: Path = ROOT) -> None:
     """Write the repository's address into ``_config.yml``, every chapter and every page."""
+    url = url or address.remote(root) or ""
     if not ADDRESS.fullmatch(url):
-        raise ChapterError(f"URL must look like https://github.com/OWNER/REPO; got {url!r}")
-    old, branch = repository(root)
+        raise ChapterError(
+            f"URL must look like https://github.com/OWNER/REPO; got {url!r}"
+            + ("" if url else ", and this clone did not come from GitHub")
+        )
+    old, branch = address.repository(root)
     for page in [root / "_config.yml", root / "README.md", *sorted((root / "book").glob("*.md"))]:
         content = page.read_text(encoding="utf-8")
         replace(page, re.sub(re.escape(old) + r"(?![\w.-])", url, content).encode())
@@ -250,7 +250,7 @@ def main(arguments: list[str] | None = None) -> int:
         "names", nargs="*", metavar="NAME", help="a chapter, such as 04; default: all"
     )
     commands.add_parser("link", help="write the repository's address everywhere").add_argument(
-        "url", metavar="URL", help="https://github.com/OWNER/REPO"
+        "url", nargs="?", metavar="URL", help="https://github.com/OWNER/REPO; default: the clone's"
     )
     options = parser.parse_args(arguments)
     try:
@@ -261,6 +261,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        logging.getLogger("asyncio").disabled = True  # it reports the tasks that nbclient leaves
         print("\nstopped; the chapter in progress was left as it was", file=sys.stderr)
         return 130
     return 0

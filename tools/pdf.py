@@ -26,10 +26,11 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--no-first-run"]
 NO_CHROMIUM = (
-    "neither Chromium nor Chrome is installed: `apt-get install chromium` on Debian, "
-    "`brew install --cask chromium` on macOS"
+    "no Chromium or Chrome; on Debian: apt-get install chromium, on macOS: brew install --cask "
+    "chromium"
 )
-ONLY_ON_SCREEN = ".headerlink, .toctree-wrapper, script, [hidden]"
+ONLY_ON_SCREEN = ".headerlink, .toctree-wrapper, .pdf, script, [hidden]"
+HEADINGS = "h1, h2, h3, h4, h5, h6"
 IDS = ("id", "for", "aria-labelledby", "aria-describedby")
 PRINTED = """
 @page { size: A4; margin: 18mm 17mm 20mm; }
@@ -49,6 +50,7 @@ figure, table, .admonition, .claim { break-inside: avoid; }
 .bd-article img { max-width: 78%; }
 article.bd-article .title-page h1 { break-before: auto; padding-top: 85mm; font-size: 34pt; }
 .answer-title { break-after: avoid; }
+a.heading { color: inherit; text-decoration: none; }
 .contents { padding: 0; list-style: none; }
 .contents li { margin: 0.25rem 0; }
 """
@@ -87,9 +89,13 @@ def article(page: BeautifulSoup, document: str, order: list[str]) -> Tag:
                 tag[name] = " ".join(anchor(document, word) for word in words)
     for tag in found.select("img[src]"):
         tag["src"] = urljoin(f"{document}.html", tag["src"])
-    canonical = page.select_one("[rel=canonical]")["href"]
+    canonical = page.select_one("[rel=canonical]")
     for link in found.select("a[href]"):
-        link["href"] = address(link["href"], document, order, canonical)
+        link["href"] = address(
+            link["href"], document, order, canonical["href"] if canonical else ""
+        )
+        if not link["href"].startswith(("#", "http")):  # a file of a site that is nowhere
+            link.unwrap()
     found["id"] = anchor(document)
     return found
 
@@ -153,7 +159,7 @@ def joined(site: Path, root: Path = ROOT) -> str:
         f'<li><a href="#{part["id"]}">{escape(part.h1.get_text())}</a></li>'
         for part in articles[1:]
     ]
-    return f"""<!DOCTYPE html>
+    return with_destinations(f"""<!DOCTYPE html>
 <html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8">
 <title>{escape(title)}</title>
 {"".join(f'<link rel="stylesheet" href="{style}">' for style in styles)}
@@ -161,7 +167,18 @@ def joined(site: Path, root: Path = ROOT) -> str:
 <article class="bd-article"><div class="title-page"><h1>{escape(title)}</h1>
 {"".join(f"<p>{escape(fact)}</p>" for fact in facts)}</div>
 <h1>Contents</h1><ul class="contents">{"".join(entries)}</ul></article>
-{"".join(map(str, articles))}</body></html>"""
+{"".join(map(str, articles))}</body></html>""")
+
+
+def with_destinations(html: str) -> str:
+    """Let each heading link to itself: a browser names no place that no link leads to."""
+    book = BeautifulSoup(html, "html.parser")
+    for number, heading in enumerate(book.select(HEADINGS), start=1):
+        name = f"heading-{number}"
+        link = book.new_tag("a", attrs={"class": "heading", "id": name, "href": f"#{name}"})
+        link.extend(list(heading.contents))
+        heading.append(link)
+    return str(book)
 
 
 def write(site: Path, root: Path = ROOT) -> Path | None:
@@ -179,7 +196,6 @@ def write(site: Path, root: Path = ROOT) -> Path | None:
             tab.evaluate("document.fonts.ready")
             tab.pdf(
                 path=book,
-                outline=True,
                 tagged=True,
                 print_background=True,
                 prefer_css_page_size=True,
@@ -191,21 +207,25 @@ def write(site: Path, root: Path = ROOT) -> Path | None:
             page.unlink()
             browser.close()
     finish(book, html)
+    for name in documents(root):  # the page that speaks of the PDF may show it now
+        file = site / f"{name}.html"
+        html = file.read_text(encoding="utf-8")
+        file.write_text(html.replace('<p class="pdf" hidden', '<p class="pdf"'), encoding="utf-8")
     return book
 
 
 def finish(book: Path, html: str) -> None:
-    """Give the bookmarks the titles of their headings, and halve the file.
-
-    Chromium joins the lines of a heading without a space.
-    """
-    headings = BeautifulSoup(html, "html.parser").select("h1, h2, h3, h4, h5, h6")
-    titles = [" ".join(heading.get_text().split()) for heading in headings]
-    whole = {title.replace(" ", ""): title for title in titles}
+    """Make the bookmarks from our headings, whatever the browser, and halve the file."""
     with pikepdf.open(book, allow_overwriting_input=True) as printed:
         with printed.open_outline() as outline:
-            for entry in walk(outline.root):
-                entry.title = whole.get("".join(entry.title.split()), entry.title)
+            above = [(0, outline.root)]  # each level with its list of bookmarks
+            for heading in BeautifulSoup(html, "html.parser").select(HEADINGS):
+                level, title = int(heading.name[1]), " ".join(heading.get_text().split())
+                mark = pikepdf.OutlineItem(title, destination=pikepdf.Name(f"/{heading.a['id']}"))
+                while above[-1][0] >= level:
+                    above.pop()
+                above[-1][1].append(mark)
+                above.append((level, mark.children))
         printed.save(object_stream_mode=pikepdf.ObjectStreamMode.generate)
 
 

@@ -22,6 +22,8 @@ CARD_ALT = (
     "Three ways to write one loss, drawn against the logit: they agree up to a logit of 16, and "
     "from there only BCEWithLogitsLoss goes on."
 )
+PDF = "logits-to-losses.pdf"
+ABOUT_PDF = '<p class="pdf"{hidden}>On paper: <a href="../{file}">the whole book as a PDF</a>.</p>'
 LONGEST_DESCRIPTION = 160
 PREVIEW = re.compile(
     r'<title>[^<]*</title>|<link rel="canonical"[^>]*>'
@@ -48,8 +50,7 @@ CITATION = """\
   title   = {{{title}}},
   author  = {{{{{author}}}}},
   year    = {{{year}}},
-  version = {{{version}}},
-  url     = {{{url}}}
+  version = {{{version}}},{url}
 }}
 ```"""
 
@@ -57,26 +58,33 @@ CITATION = """\
 def site_address(repository: str) -> str:
     """Return where GitHub Pages serves a repository."""
     owner, name = urlsplit(repository).path.strip("/").split("/")
-    return f"https://{owner.lower()}.github.io/{name}/"
+    host = f"{owner.lower()}.github.io"
+    return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
 
 
 def configure(app: Sphinx, config: Config) -> None:
-    """Tell the extensions for canonical links, previews, sitemap and 404 page where the site is."""
-    address = site_address(config.html_theme_options["repository_url"])
+    """Tell the extensions for canonical links, previews, sitemap and 404 page where the site is.
+
+    That is ``html: baseurl:`` in ``_config.yml``, for a domain of one's own, or where GitHub serves
+    the repository, or nowhere.
+    """
+    repository = config.html_theme_options["repository_url"]
+    address = config.html_baseurl or (repository and site_address(repository))
+    address = address and address.rstrip("/") + "/"
     config.html_baseurl = config.ogp_site_url = address
     config.ogp_site_name = config.html_title
     config.ogp_image, config.ogp_image_alt = CARD, CARD_ALT
-    prefix = config.notfound_urls_prefix = urlsplit(address).path
+    prefix = config.notfound_urls_prefix = urlsplit(address).path or "/"
     config.notfound_context = {"title": "No such page", "body": MISSING.format(prefix=prefix)}
 
 
 def describe(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Describe a page by its first sentences, and link to where errors of it are reported."""
-    issue = quote(f"An error in {pagename}")
-    address = context["theme_repository_url"]
-    context["theme_extra_footer"] += (
-        f'<p><a href="{address}/issues/new?title={issue}">Report an error on this page</a></p>'
-    )
+    if address := context["theme_repository_url"]:
+        issue = quote(f"An error in {pagename}")
+        context["theme_extra_footer"] += (
+            f'<p><a href="{address}/issues/new?title={issue}">Report an error on this page</a></p>'
+        )
     for paragraph in doctree.findall(nodes.paragraph) if doctree else ():
         text = " ".join(paragraph.astext().replace("\\", "").split())
         if isinstance(paragraph.parent, nodes.section) and text != "Open in Colab":
@@ -91,9 +99,12 @@ def _attribute(text: str) -> str:
 
 
 def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put the citation at ``<!-- citation -->``, and the link to the PDF at ``<!-- pdf -->``."""
-    pdf = f"[the whole book as a PDF]({app.config.html_baseurl}logits-to-losses.pdf)"
-    source[0] = source[0].replace("<!-- pdf -->", pdf)
+    """Put the citation at ``<!-- citation -->``, and what to say of the PDF at ``<!-- pdf -->``.
+
+    That is hidden until there is a PDF: tools/pdf.py shows it.
+    """
+    hidden = "" if Path(app.outdir, PDF).exists() else " hidden"
+    source[0] = source[0].replace("<!-- pdf -->", ABOUT_PDF.format(file=PDF, hidden=hidden))
     if "<!-- citation -->" in source[0]:
         source[0] = source[0].replace("<!-- citation -->", citation(app))
 
@@ -101,12 +112,13 @@ def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
 def citation(app: Sphinx) -> str:
     """Return a BibTeX entry made from ``CITATION.cff``."""
     facts = yaml.safe_load(Path(app.srcdir, "CITATION.cff").read_text(encoding="utf-8"))
+    url = app.config.html_theme_options["repository_url"]
     return CITATION.format(
         title=facts["title"],
         author=facts["authors"][0]["name"],
         year=facts["date-released"][:4],
         version=facts["version"],
-        url=app.config.html_theme_options["repository_url"],
+        url=f"\n  url     = {{{url}}}" if url else "",
     )
 
 
@@ -115,8 +127,10 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.format != "html":
         return
     site = Path(app.outdir)
-    sitemap = app.config.html_baseurl + app.config.sitemap_filename
-    (site / "robots.txt").write_text(f"User-agent: *\nAllow: /\n\nSitemap: {sitemap}\n", "utf-8")
+    if app.config.html_baseurl:
+        sitemap = app.config.html_baseurl + app.config.sitemap_filename
+        robots = f"User-agent: *\nAllow: /\n\nSitemap: {sitemap}\n"
+        (site / "robots.txt").write_text(robots, encoding="utf-8")
     first = f"{app.config.root_doc}.html"
     preview = "\n".join(PREVIEW.findall((site / first).read_text(encoding="utf-8")))
     (site / "index.html").write_text(WAY_IN.format(preview=preview, first=first), "utf-8")
