@@ -136,7 +136,7 @@ def test_the_floors_named_for_a_double_sigmoid_are_its_limits():
 
 def test_the_evidence_names_the_floor_for_the_classes_at_hand(triple):
     criterion, output, target = triple
-    floor = f"{math.log(math.e + 2) - 1:.4f} for 3 classes"
+    floor = f"cannot fall below {math.log(math.e + 2) - 1:.4f}"
     for made in (output.softmax(1), output.sigmoid(), output.softmax(1).detach()):
         assert floor in diagnose(criterion, made, target).findings[0].evidence
 

@@ -758,7 +758,7 @@ def _floor(case: Evidence, use: Use, classes: int, least: float, most: float) ->
     if weighted or call.name in ("soft_margin_loss", "multi_margin_loss"):
         return ""
     if use.kind == "softmax":
-        return f", so the loss cannot fall below {-math.log(most):.4f} for {classes} classes"
+        return f", and the loss cannot fall below {-math.log(most):.4f}"
     parts = [f"a target of 1 costs at least {-math.log(most):.4f}"] if most < 0.99 else []
     parts += [f"a target of 0 at least {-math.log(1 - least):.4f}"] if least > 0.01 else []
     return f", so {' and '.join(parts)}"
