@@ -62,7 +62,7 @@ def test_every_row_is_used_and_every_use_has_a_row():
 
 @pytest.mark.parametrize("row", ROWS)
 def test_a_row_has_a_level_and_its_sentences(row):
-    code, level, what, why, fix = ROWS[row]
+    _, level, what, why, fix = ROWS[row]
     assert level in ("certain", "suspicion", "note")
     assert what
     assert not what.endswith(".")

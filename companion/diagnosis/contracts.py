@@ -49,8 +49,8 @@ def call_form(case: Evidence) -> Found:
     # Older signatures read two tensors as (weight, size_average) and ask for the latter's truth.
     truth = case.error is not None and "Boolean value of Tensor" in str(case.error)
     if weight is not None:
-        yield "in_constructor", {"how": f"the loss holds a weight of shape {ask.shape(weight)} that "
-                                 "was computed by the model"}  # fmt: skip
+        how = f"the loss holds a weight of shape {ask.shape(weight)} that the model computed"
+        yield "in_constructor", {"how": how}
     elif truth and not case.calls:
         yield "in_constructor", {"how": case.facts + said(case)}
     if case.swapped:
@@ -215,8 +215,8 @@ def _element_shapes(case: Evidence, call: Call) -> Found:
         yield _broadcast(tuple(given.shape), tuple(target.shape), tuple(together), call.name)
     elif together is not None and together.numel() > given.numel() > 1:
         yield "output_repeated", facts
-    elif given.ndim == 2 and target.shape == given.shape[:1] + (1,) and given.shape[1] > 1:
-        if len(target) > 1 and bool((target == target.round()).all()):
+    elif given.ndim == 2 and target.shape == (len(given), 1) and given.numel() > len(target) > 1:
+        if bool((target == target.round()).all()):  # else somebody's quantity for all columns
             yield "label_for_all", facts | {"columns": given.shape[1]}
 
 
@@ -350,9 +350,9 @@ def _unit_range(case: Evidence, call: Call) -> Found:
     outside = (target < -ask.slack(target)) | (target > 1 + ask.slack(target))
     # Later steps may mask these elements out.
     slope = case.gradient
-    if case.pure is not call and slope is not None and slope.shape == outside.shape:
-        if not bool((slope[outside] != 0).any()):
-            return
+    seen = case.pure is not call and slope is not None and slope.shape == outside.shape
+    if seen and not bool((slope[outside] != 0).any()):
+        return
     values = torch.unique(target.detach())
     fix = "Leave the unlabelled elements out: reduction='none', then loss[known].mean()"
     if len(values) == 2 and (low, high) == (-1.0, 1.0):
@@ -485,7 +485,7 @@ def _sums_off(target: Tensor, dim: int) -> bool:
 def weights(case: Evidence) -> Found:
     """Class weights of the wrong size, dtype or sign, or turned upside down."""
     for call in case.calls:
-        given, target, weight = call.input, call.target, call.options.get("weight")
+        given, weight = call.input, call.options.get("weight")
         if not isinstance(given, Tensor) or not given.ndim:
             continue
         if isinstance(weight, Tensor) and call.contract.target == "classes":
@@ -596,9 +596,9 @@ def reduction(case: Evidence) -> Found:
             yield "summed", {"count": len(call.target) if getattr(call.target, "ndim", 0) else 1}
         elif call.name == "kl_div" and (how == "mean" or (how == "batchmean" and ndim > 2)):
             yield "divergence_mean", {"how": how, "shape": ask.shape(call.input)}
-        elif call.name in ("cross_entropy", "nll_loss") and how == "mean":
-            if isinstance(weight, Tensor) and ask.is_index(call.target):
-                low, high = ask.span(weight)
+        elif how == "mean" and isinstance(weight, Tensor) and call.contract.target == "classes":
+            low, high = ask.span(weight)
+            if ask.is_index(call.target):
                 yield "weighted_mean", {"count": weight.numel(), "low": low, "high": high}
     sizes = {len(output) for output, _ in case.batches if output.ndim}
     if len(sizes) > 1:
@@ -822,7 +822,8 @@ def log_probs(case: Evidence) -> Found:
         kind = "probabilities" if made.kind in ("softmax", "sigmoid") else "other values"
         yield "no_log_probs", {
             "name": call.name, "kind": kind, "made": _made(made), "low": low, "high": high,
-            "total": total, "effect": effect, "fix": fix, "level": "certain" if told else "suspicion",
+            "total": total, "effect": effect, "fix": fix,
+            "level": "certain" if told else "suspicion",
         }  # fmt: skip
 
 
@@ -905,9 +906,10 @@ def _act(made: Values) -> str:
 
 def _made(made: Values) -> str:
     """Return what made the values, as the graph tells it."""
-    words = {"log_sigmoid": "logsigmoid", "tanh": "a bounded activation", "relu": "a ReLU-like step",
-             "soft_relu": "a ReLU-like step", "batch_norm": "batch normalisation",
-             "layer_norm": "layer normalisation", "step": "a step function", "unit": "normalisation",
+    words = {"log_sigmoid": "logsigmoid", "tanh": "a bounded activation",
+             "relu": "a ReLU-like step", "soft_relu": "a ReLU-like step", "unit": "normalisation",
+             "batch_norm": "batch normalisation", "layer_norm": "layer normalisation",
+             "step": "a step function",
              "linear": "a linear layer", "cosine": "cosines", "other": "an operation",
              "leaf": "no graph"}  # fmt: skip
     where = "inside the criterion " if made.inside else ""

@@ -209,9 +209,9 @@ def _many_labels(case: Evidence, answer: Tensor) -> Found:
     if kind_of_output(case) != "logits/elements" or not case.elementwise or target.ndim < 2:
         return
     most = float(target.double().sum(1).max())
-    if answer.shape == case.output.shape and target.shape[1] > 1 and most > 1:
-        if ask.sums_to_one(answer.detach().float(), 1):
-            yield "shared_scores", {"most": most}
+    several = answer.shape == case.output.shape and target.shape[1] > 1 and most > 1
+    if several and ask.sums_to_one(answer.detach().float(), 1):
+        yield "shared_scores", {"most": most}
 
 
 def contradicted(case: Evidence) -> Found:

@@ -145,12 +145,12 @@ def _unchecked(case: Evidence) -> Iterator[str]:
             f"all of the batch: of {ask.shape(case.whole[0])} a sample of "
             f"{ask.shape(case.output)} was looked at"
         )
-    if isinstance(case.output, Tensor) and case.output.is_floating_point():
-        if case.producer.node is None:
-            yield (
-                "what made the output: it carries no graph (pass an output computed with gradients "
-                "on, or model= and inputs=)"
-            )
+    floating = isinstance(case.output, Tensor) and case.output.is_floating_point()
+    if floating and case.producer.node is None:
+        yield (
+            "what made the output: it carries no graph (pass an output computed with gradients "
+            "on, or model= and inputs=)"
+        )
     if case.asker.spent:
         yield "some questions: the criterion is too slow to be asked more often"
 

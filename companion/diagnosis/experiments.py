@@ -204,9 +204,9 @@ def _dilution(case: Evidence) -> Found:
     if not torch.equal(same, silent) or (not whole and case.layout is None):
         return
     # torch's own losses document what they leave out and still count.
-    if any(call.options.get("ignore_index") == mark for call in case.calls):
-        if not any(call.options.get("reduction") == "none" for call in case.calls):
-            return
+    known = any(call.options.get("ignore_index") == mark for call in case.calls)
+    if known and not any(call.options.get("reduction") == "none" for call in case.calls):
+        return
     # Twice as many places, none of them new to the loss.
     dim = -1 if whole or case.layout[0] < output.ndim - 1 else output.ndim - 2
     wider = torch.cat([target, torch.full_like(target, mark)], -1)

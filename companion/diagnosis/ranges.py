@@ -449,11 +449,10 @@ def _special(node, name: str, inner: Values) -> Values:
             return Values("sigmoid", node, 0.0, 1.0)
         return Values("other", node)
     exponent = saved(node, "exponent")
-    if isinstance(exponent, int | float) and exponent > 0:
-        if exponent % 2 == 0 or inner.low >= 0:
-            ends = abs(inner.low) ** exponent, abs(inner.high) ** exponent
-            return Values("relu", node, 0.0 if inner.low < 0 else min(ends), max(ends))
-    return Values("other", node)
+    if not isinstance(exponent, int | float) or exponent <= 0 or (exponent % 2 and inner.low < 0):
+        return Values("other", node)
+    ends = abs(inner.low) ** exponent, abs(inner.high) ** exponent
+    return Values("relu", node, 0.0 if inner.low < 0 else min(ends), max(ends))
 
 
 def _is_dropout_mask(mask) -> bool:
@@ -471,9 +470,9 @@ def _biased(edges):
         variable = getattr(bias, "variable", None)
         while operation(product) in ("UnsafeView", "View"):
             product = product.next_functions[0][0]
-        if variable is not None and variable.ndim == 1:
-            if _IMAGE.get(operation(product), ("",))[0] == "linear":
-                return product
+        linear = _IMAGE.get(operation(product), ("",))[0] == "linear"
+        if linear and variable is not None and variable.ndim == 1:
+            return product
     return None
 
 

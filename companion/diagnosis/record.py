@@ -213,9 +213,9 @@ class Recorder(TorchFunctionMode):
         if theirs is None:
             return
         shapes = tuple(ours.shape), tuple(theirs.shape)
-        if ours.ndim == theirs.ndim > 2 and ours.numel() != theirs.numel() and theirs.numel() > 1:
-            if ours.shape[1] == 1 and ours.shape[2:] == theirs.shape[2:]:
-                self.trace.spread = shapes
+        one_channel = ours.ndim == theirs.ndim > 2 and ours.shape[1] == 1 < theirs.shape[1]
+        if one_channel and ours.shape[2:] == theirs.shape[2:]:
+            self.trace.spread = shapes
         if ours.numel() == theirs.numel() > 1 and result.numel() > ours.numel():
             self.trace.grown = (*shapes, tuple(result.shape))
 

@@ -152,11 +152,8 @@ add("kornia lovasz softmax", lambda: (kl.LovaszSoftmaxLoss(), unet(3), labels(2,
 add("kornia lovasz hinge", lambda: (kl.LovaszHingeLoss(), unet(1), marks(2, 32, 32)))
 
 # pytorch-metric-learning: embeddings and labels, also two views of each sample
-EMBED = """ContrastiveLoss TripletMarginLoss NTXentLoss SupConLoss MultiSimilarityLoss CircleLoss AngularLoss
-FastAPLoss GeneralizedLiftedStructureLoss LiftedStructureLoss IntraPairVarianceLoss MarginLoss NCALoss
-NPairsLoss PNPLoss SignalToNoiseRatioContrastiveLoss TupletMarginLoss""".split()
-CENTRES = """ArcFaceLoss CosFaceLoss NormalizedSoftmaxLoss ProxyAnchorLoss ProxyNCALoss SoftTripleLoss
-SphereFaceLoss SubCenterArcFaceLoss LargeMarginSoftmaxLoss HistogramLoss DynamicSoftMarginLoss""".split()
+EMBED = ["ContrastiveLoss", "TripletMarginLoss", "NTXentLoss", "SupConLoss", "MultiSimilarityLoss", "CircleLoss", "AngularLoss", "FastAPLoss", "GeneralizedLiftedStructureLoss", "LiftedStructureLoss", "IntraPairVarianceLoss", "MarginLoss", "NCALoss", "NPairsLoss", "PNPLoss", "SignalToNoiseRatioContrastiveLoss", "TupletMarginLoss"]
+CENTRES = ["ArcFaceLoss", "CosFaceLoss", "NormalizedSoftmaxLoss", "ProxyAnchorLoss", "ProxyNCALoss", "SoftTripleLoss", "SphereFaceLoss", "SubCenterArcFaceLoss", "LargeMarginSoftmaxLoss", "HistogramLoss", "DynamicSoftMarginLoss"]
 
 
 def embedding(n: int = 24) -> Tensor:
@@ -171,7 +168,7 @@ for _name in CENTRES[:9]:
         getattr(pml, c)(num_classes=6, embedding_size=8), embedding(), labels(24, k=6)))
 
 # lightly and open_clip: two views, or image and text
-VIEWS = """NTXentLoss DCLLoss DCLWLoss BarlowTwinsLoss VICRegLoss TiCoLoss NegativeCosineSimilarity""".split()
+VIEWS = ["NTXentLoss", "DCLLoss", "DCLWLoss", "BarlowTwinsLoss", "VICRegLoss", "TiCoLoss", "NegativeCosineSimilarity"]
 for _name in VIEWS:
     add(f"lightly {_name}", lambda c=_name: (getattr(ll, c)(), embedding(), embedding().detach()))
 add("open_clip", lambda: (lambda o, t: ol.ClipLoss()(F.normalize(o, dim=-1), F.normalize(t, dim=-1), torch.tensor(14.0)),
@@ -298,7 +295,7 @@ for _kind, _more in (
     ("Qwen2", {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2, "vocab_size": 50, "intermediate_size": 16}),
 ):  # fmt: skip
     _class = getattr(hf, f"{_kind}LMHeadModel", None) or getattr(hf, f"{_kind}ForCausalLM")
-    watched(f"{_kind} language model",
-            lambda c=_class, k=getattr(hf, f"{_kind}Config"), m=_more: c(k(**m)), IDS["input_ids"])  # fmt: skip
+    _config = getattr(hf, f"{_kind}Config")
+    watched(f"{_kind} language model", lambda c=_class, k=_config, m=_more: c(k(**m)), IDS["input_ids"])
 watched("ViT", lambda: hf.ViTForImageClassification(hf.ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=16, patch_size=8, num_labels=4)), lambda: labels(6, k=4), pixel_values=torch.randn(6, 3, 16, 16))
 watched("T5", lambda: hf.T5ForConditionalGeneration(hf.T5Config(vocab_size=50, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0)), IDS["input_ids"])

@@ -71,7 +71,11 @@ def train_skorch(squash: bool, folder) -> None:
     net.fit(X.numpy(), Y.numpy().astype(np.int64))
 
 
-TRAININGS = {"lightning": train_lightning, "transformers": train_transformers, "skorch": train_skorch}
+TRAININGS = {
+    "lightning": train_lightning,
+    "transformers": train_transformers,
+    "skorch": train_skorch,
+}
 
 
 @pytest.mark.parametrize("name", TRAININGS)
