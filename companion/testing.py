@@ -21,7 +21,7 @@ def assert_wired(
         output: what the model gave for one batch, with its autograd graph.
         target: the targets of that batch.
         allow: codes of findings that are meant, ``["IMBALANCE"]`` for instance.
-        more: what :func:`companion.diagnose` takes besides: model, inputs, predict, batches.
+        more: what ``companion.diagnose`` takes besides: model, inputs, predict, batches.
 
     Returns:
         The report.

@@ -215,9 +215,10 @@ def _element_shapes(case: Evidence, call: Call) -> Found:
         yield _broadcast(tuple(given.shape), tuple(target.shape), tuple(together), call.name)
     elif together is not None and together.numel() > given.numel() > 1:
         yield "output_repeated", facts
-    elif given.ndim == 2 and target.shape == (len(given), 1) and given.numel() > len(target) > 1:
-        if bool((target == target.round()).all()):  # else somebody's quantity for all columns
-            yield "label_for_all", facts | {"columns": given.shape[1]}
+    elif given.ndim != 2 or target.shape != (len(given), 1) or not given.numel() > len(target) > 1:
+        return
+    elif bool((target == target.round()).all()):  # else somebody's quantity for all columns
+        yield "label_for_all", facts | {"columns": given.shape[1]}
 
 
 def _align(given: Tensor, target: Tensor) -> str:
