@@ -80,6 +80,10 @@ def test_claim_000_6_the_sigmoid_has_no_parameters():
     assert list(nn.Sigmoid().parameters()) == []
 
 
+def test_claim_000_7_two_outputs_are_the_model_of_one():
+    test_claim_000_1_three_heads_are_one_family()
+
+
 def test_claim_001_1_a_second_activation_puts_a_floor_under_the_loss():
     pair, label = f64(-1e3, 1e3)[None], torch.tensor([1])
     twice = F.cross_entropy(pair.softmax(dim=1), label).item()
@@ -175,6 +179,21 @@ def test_claim_001_11_softmax_cannot_say_three_labels_at_once():
     torch.testing.assert_close(present.sigmoid()[:3], f64(1.0, 1.0, 1.0))
 
 
+def test_claim_001_12_a_scalar_unless_nothing_is_reduced():
+    logits, target = torch.zeros(3, 3), torch.arange(3)
+    for reduction, shape in (("mean", ()), ("sum", ()), ("none", (3,))):
+        assert F.cross_entropy(logits, target, reduction=reduction).shape == shape
+    assert F.binary_cross_entropy_with_logits(logits, logits).shape == ()
+
+
+def test_claim_001_13_the_mean_of_batch_accuracies_is_another_number():
+    correct = torch.tensor([1.0, 1.0, 1.0, 0.0])
+    equal = torch.stack([part.mean() for part in correct.split(2)]).mean()
+    unequal = torch.stack([part.mean() for part in correct.split(3)]).mean()
+    assert equal == correct.mean() == 0.75
+    assert unequal == 0.5
+
+
 def test_claim_002_1_three_pairs():
     test_claim_000_1_three_heads_are_one_family()
 
@@ -243,6 +262,10 @@ def test_claim_002_7_the_mean_is_a_weighted_one():
     torch.testing.assert_close(
         F.cross_entropy(logits, target, weight=weight), (weight * each).sum() / (1 + 2 + 4)
     )
+    one_hot = F.one_hot(target[:3], 3).double()
+    torch.testing.assert_close(
+        F.cross_entropy(logits[:3], one_hot, weight=weight), (weight * each).sum() / 3
+    )
 
 
 def test_claim_002_8_cross_entropy_is_kl_plus_entropy():
@@ -304,6 +327,18 @@ def test_claim_002_13_one_nan_spoils_a_sum_even_with_weight_zero():
     assert (torch.tensor(1e6) + torch.tensor(1e-6)).isfinite()
 
 
+def test_claim_002_17_the_loop_overflows_where_torch_does_not():
+    def by_loop(row, label):
+        return math.log(sum(math.exp(z) for z in row)) - row[label]
+
+    for row, label in (([-2.7362, -1.4015, -0.3726], 0), ([700.0, 1.0], 1)):
+        loss = F.cross_entropy(f64(*row), torch.tensor(label)).item()
+        assert by_loop(row, label) == pytest.approx(loss)
+    with pytest.raises(OverflowError):
+        by_loop([710.0, 0.0], 1)
+    assert F.cross_entropy(f64(710.0, 0.0), torch.tensor(1)).item() == 710
+
+
 def test_claim_003_1_bce_with_logits_applies_a_sigmoid():
     torch.testing.assert_close(
         F.binary_cross_entropy_with_logits(ZS, YES), F.binary_cross_entropy(ZS.sigmoid(), YES)
@@ -314,6 +349,8 @@ def test_claim_003_1_bce_with_logits_applies_a_sigmoid():
 def test_claim_003_2_round_of_the_sigmoid_is_the_sign_of_the_logit():
     assert 0.0 in ZS
     assert torch.equal(torch.round(torch.sigmoid(ZS)), (ZS > 0).float())
+    tiny = torch.tensor(5e-8)
+    assert (torch.round(torch.sigmoid(tiny)), tiny > 0) == (0.0, True)
 
 
 def test_claim_003_3_the_other_class_gets_the_rest():
@@ -336,6 +373,34 @@ def test_claim_003_5_the_label_needs_no_sigmoid():
 
 def test_claim_003_6_argmax_of_one_column_is_zero():
     assert torch.equal(ZS[:, None].argmax(dim=1), torch.zeros(33, dtype=torch.long))
+
+
+def test_claim_003_7_argmax_of_the_sigmoid_is_always_zero():
+    test_claim_003_6_argmax_of_one_column_is_zero()
+    assert torch.equal(ZS.sigmoid()[:, None].argmax(dim=1), torch.zeros(33, dtype=torch.long))
+
+
+def test_claim_003_8_loss_and_prediction_take_one_sigmoid_each():
+    once = F.binary_cross_entropy(ZS.sigmoid(), YES)
+    torch.testing.assert_close(F.binary_cross_entropy_with_logits(ZS, YES), once)
+    twice = F.binary_cross_entropy_with_logits(ZS.sigmoid(), YES)
+    assert not torch.isclose(twice, once)
+    assert (ZS.sigmoid().sigmoid() >= 0.5).all()
+
+
+def test_claim_003_9_the_threshold_of_least_cost():
+    p = torch.linspace(0.001, 0.999, 999, dtype=torch.float64)
+    for cost in (1.0, 10.0):
+        yes_is_cheaper = (1 - p) < cost * p
+        assert torch.equal(yes_is_cheaper, p > 1 / (1 + cost))
+
+
+def test_claim_003_10_the_range_makes_no_probability():
+    # The same order and the same range; of two different shares one at least is not what happens.
+    one, other = torch.sigmoid(ZS), torch.sigmoid(2 * ZS)
+    assert torch.equal(one.argsort(), other.argsort())
+    assert ((one > 0) & (one < 1) & (other > 0) & (other < 1)).all()
+    assert (one - other).abs().max() > 0.1
 
 
 def test_claim_004_1_a_label_is_a_distribution():

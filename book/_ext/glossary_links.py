@@ -9,6 +9,10 @@ from sphinx.application import Sphinx
 NOT_WITHIN = (nodes.reference, nodes.literal, nodes.title, nodes.caption, nodes.raw, nodes.math)
 
 
+# The summaries, which are folded: the link belongs where the chapter first uses the word.
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
 def link_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Link the first use of each English term in the running text of a chapter."""
     if not docname.startswith("notebooks/"):
@@ -21,6 +25,8 @@ def link_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     longest_first = sorted(map(re.escape, terms), key=len, reverse=True)
     word = re.compile(rf"(?<![\w-])({'|'.join(longest_first)})(?=s?(?![\w-]))", re.IGNORECASE)
     for paragraph in list(doctree.findall(nodes.paragraph)):
+        if CHINESE.search(paragraph.astext()):
+            continue
         for text in list(paragraph.findall(nodes.Text)):
             if not _is_within(text, NOT_WITHIN):
                 text.parent.replace(text, _linked(app, text.astext(), word, terms, docname))
