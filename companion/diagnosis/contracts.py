@@ -13,11 +13,9 @@ from torch import Tensor, nn
 
 from . import ranges
 from . import tensors as ask
-from .evidence import Evidence
+from .evidence import Evidence, Found
 from .ranges import INF, Use, Values, largest_prob
 from .record import Call
-
-Found = Iterator[tuple[str, dict]]
 
 _TARGETS = re.compile(r"true|truth|target|label|^gt|^y$|actual", re.IGNORECASE)
 _OUTPUTS = re.compile(r"pred|hat|input|output|logit|score|prob|^out$|^x$", re.IGNORECASE)

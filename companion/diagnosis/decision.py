@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from . import tensors as ask
-from .contracts import Found
-from .evidence import Evidence
+from .evidence import Evidence, Found
 
 _RULES = {
     "logits/classes": "logits, one class: output.argmax(dim=1); output.softmax(dim=1) for "

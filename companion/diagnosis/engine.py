@@ -10,8 +10,7 @@ from companion._isolation import TimeUpError, fence
 
 from . import contracts, decision, experiments
 from . import tensors as ask
-from .contracts import Found
-from .evidence import Evidence
+from .evidence import Evidence, Found
 from .findings import SILENCES_NOTHING, finding
 from .report import LEVELS, Finding, Report
 

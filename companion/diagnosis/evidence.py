@@ -1,7 +1,7 @@
 """The evidence that the rules look at: the triple, one recorded call, and questions to the loss."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -14,6 +14,8 @@ from . import tensors as ask
 from .ranges import ACTIVATIONS, Graph, Use, Values
 from .state import Asker
 
+# What a rule yields: rows of findings.toml with the facts that their sentences need.
+Found = Iterator[tuple[str, dict]]
 _WHOLE_ELEMENTS = 2**18 + 2**17
 _ROW_ELEMENTS = 2**15
 _MAP_ELEMENTS = 2**20

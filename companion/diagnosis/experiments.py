@@ -11,8 +11,7 @@ from torch import Tensor
 
 from . import ranges
 from . import tensors as ask
-from .contracts import Found
-from .evidence import Evidence
+from .evidence import Evidence, Found
 from .record import Call, record
 
 _CLOSE = 1e-3
