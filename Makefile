@@ -31,6 +31,7 @@ lint: environment
 
 bench: environment
 	$(PYTEST) tests/benchmarks --benchmark-only
+	@$(BIN)/python tools/benchmark_page.py
 
 # diagnose on other people's libraries, in an environment of its own
 wild:

@@ -21,6 +21,7 @@ _ROOMS = {
     "exercises",
     "figures",
     "heads",
+    "linear_losses",
     "losses",
     "testing",
     "training",

@@ -160,7 +160,7 @@ def answer(head: str, labels: str) -> Answer:
 # The rows of the table, and where the book shows them.
 ROWS = {
     ("one", "hard"): ["03_binary_cross_entropy#sigmoid-and-loss-in-one"],
-    ("one", "rare"): ["06_decisions#what-a-temperature-helps-and-what-not"],
+    ("one", "rare"): ["06_decisions#pos-weight-and-the-threshold-say-the-cost-once"],
     ("one", "wrong"): ["09_noisy_labels#what-to-try-first"],
     ("two", "hard"): ["02_binary_heads#why-the-heads-agree"],
     ("classes", "hard"): ["04_cross_entropy#four-steps-one-line-each"],
