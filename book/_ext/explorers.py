@@ -488,6 +488,23 @@ def binary() -> str:
     )
 
 
+def verdict(gradient: float) -> str:
+    """Say what a gradient does to the model."""
+    if math.isnan(gradient):
+        return "✗ ruined"
+    return "✓ learns" if gradient else "✗ stuck"
+
+
+def three_ways() -> str:
+    """Write the three ways to one loss, at a logit where two of them fail."""
+    values = binary_values(17, 0)
+
+    def judged(cell: re.Match) -> str:
+        return cell[0] + verdict(values[f"{cell[1]}.gradient"])
+
+    return re.sub(r'<td data-verdict="(\w+)">', judged, fill(_form("three_ways"), values))
+
+
 def classes() -> str:
     """Write the explorer of three logits."""
     logits = [0.9, 0.2, 0.8]
@@ -515,6 +532,7 @@ def _form(name: str) -> str:
 # The name of each, how it is written, and the script that moves it.
 EXPLORERS = {
     "chooser": (chooser, "explorer_losses.js"),
+    "three_ways": (three_ways, "explorer_losses.js"),
     "binary": (binary, "explorer_losses.js"),
     "classes": (classes, "explorer_losses.js"),
     "threshold": (threshold, "explorer_threshold.js"),

@@ -189,6 +189,18 @@
     dot(svg, "bceWithLogits", z, now.bceWithLogits.loss);
   }
 
+  function showThreeWays(form) {
+    const z = Number(byId("three-ways-logit").value);
+    const now = binary(z, 0);
+    fill(form, now);
+    byId("three-ways-shown").textContent = signed(z).replace(".0", "");
+    for (const place of form.querySelectorAll("[data-verdict]")) {
+      const { gradient } = now[place.dataset.verdict];
+      const works = gradient ? "✓ learns" : "✗ stuck";
+      place.textContent = Number.isNaN(gradient) ? "✗ ruined" : works;
+    }
+  }
+
   function showClasses(form) {
     const logits = [0, 1, 2].map((k) => Number(byId(`logit-${k}`).value));
     const label = Number(chosen(form, "label"));
@@ -210,6 +222,7 @@
   }
 
   start("chooser", showChooser);
+  start("three-ways", showThreeWays);
   start("binary", showBinary);
   start("classes", showClasses);
 })();
