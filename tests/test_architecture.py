@@ -20,7 +20,8 @@ MAP = {
     "data": ({"_checks"}, {"torch", "numpy", "sklearn"}),
     "training": ({"_checks"}, {"torch", "tqdm"}),
     "figures": (set(), {"matplotlib", "numpy"}),
-    "diagnosis": ({"_isolation", "losses", "decisions"}, {"torch"}),
+    "diagnosis": ({"_isolation", "losses"}, {"torch"}),
+    "testing": ({"diagnosis"}, set()),
     "exercises": ({"_isolation"}, {"torch", "numpy"}),
     "display": ({"figures"}, {"torch", "matplotlib", "IPython"}),
 }

@@ -20,12 +20,12 @@ SUBJECT = "multi-label"
 Before you run anything. A canvas shows two digits, and a model answers ten questions: is there a 0,
 a 1, …, a 9?
 
-- All logits are 0. What is the mean loss over all elements, to two decimals (`untrained_loss`)?
-- And if the losses of a canvas are added up (`untrained_row_sum`)?
+- All logits are 0. What is the mean loss over all elements, to two decimals (`mean_loss`)?
+- And if the losses of a canvas are added up (`row_sum`)?
 - A softmax over the ten logits is used instead. What is the largest probability that *both* digits
-  can get (`softmax_best_for_both`)?
-- A model says no to all ten questions. Which share of the elements is right (`right_elements`)?
-- And which share of the canvases is right in all ten (`right_rows`)?
+  can get (`softmax_best`)?
+- A model says no to all ten questions. Which share of the elements is right (`elements`)?
+- And which share of the canvases is right in all ten (`rows`)?
 - How many different answers can three labels give (`answers_of_three`)?
 
 Hint: Ten questions with two answers each are something else than one question with ten answers.
@@ -56,40 +56,33 @@ share is reported makes the difference.
 - three-squared: Three questions with two answers each: multiply the answers, not the questions.
 """,
     mistakes={
-        "ln-10": {"untrained_loss": math.log(10), "untrained_row_sum": math.log(10)},
-        "ln-10-each": {"untrained_loss": math.log(10), "untrained_row_sum": 10 * math.log(10)},
-        "mean-is-sum": {"untrained_row_sum": math.log(2)},
-        "sum-is-mean": {"untrained_loss": 10 * math.log(2)},
-        "softmax-says-both": {"softmax_best_for_both": 1.0},
-        "softmax-share-of-ten": {"softmax_best_for_both": 0.1},
-        "only-yes-counts": {"right_elements": 0.0},
-        "noes-wrong": {"right_elements": 0.2},
-        "rows-like-elements": {"right_rows": 0.8},
+        "ln-10": {"mean_loss": math.log(10), "row_sum": math.log(10)},
+        "ln-10-each": {"mean_loss": math.log(10), "row_sum": 10 * math.log(10)},
+        "mean-is-sum": {"row_sum": math.log(2)},
+        "sum-is-mean": {"mean_loss": 10 * math.log(2)},
+        "softmax-says-both": {"softmax_best": 1.0},
+        "softmax-share-of-ten": {"softmax_best": 0.1},
+        "only-yes-counts": {"elements": 0.0},
+        "noes-wrong": {"elements": 0.2},
+        "rows-like-elements": {"rows": 0.8},
         "one-of-three": {"answers_of_three": 3},
         "three-squared": {"answers_of_three": 9},
     },
     wrong=(
-        (lambda: (0.69, 6.93, 0.5, 0.8, 0.8, 3), "right_rows: A row is right only if"),
+        (lambda: (0.69, 6.93, 0.5, 0.8, 0.8, 3), "rows: A row is right only if"),
         (lambda: (0.69, 6.93, 0.5, 0.3, 0, 8), "Work it through on paper"),
         (lambda: (0.69, 6.93, 0.5, 0.8, 0.0, 6), "not yet: answers_of_three"),
     ),
 )
 def predict_multi_label():
     """Six numbers; those that are not whole to two decimals."""
-    untrained_loss = 0.69  # ten times ln 2, divided by ten
-    untrained_row_sum = 6.93  # ten times ln 2
-    softmax_best_for_both = 0.50  # two equal shares of 1
-    right_elements = 0.80  # eight noes of ten are right
-    right_rows = 0.00  # no canvas is empty
+    mean_loss = 0.69  # ten times ln 2, divided by ten
+    row_sum = 6.93  # ten times ln 2
+    softmax_best = 0.50  # two equal shares of 1
+    elements = 0.80  # eight noes of ten are right
+    rows = 0.00  # no canvas is empty
     answers_of_three = 8  # 2 * 2 * 2
-    return (
-        untrained_loss,
-        untrained_row_sum,
-        softmax_best_for_both,
-        right_elements,
-        right_rows,
-        answers_of_three,
-    )
+    return mean_loss, row_sum, softmax_best, elements, rows, answers_of_three
 
 
 @function(

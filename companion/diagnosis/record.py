@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from companion import losses as companion_losses
 
-from .sandbox import tensors_in
+from .tensors import tensors_in
 
 
 @dataclass(frozen=True)
@@ -31,47 +31,41 @@ class Contract:
     over: str  # "classes": one distribution over dim 1; "elements": each element on its own
 
 
+_TABLE = """
+cross_entropy                       logits     classes       classes
+nll_loss                            log_probs  classes       classes
+binary_cross_entropy                probs      same          elements
+binary_cross_entropy_with_logits    logits     same          elements
+multilabel_soft_margin_loss         logits     same          elements
+soft_margin_loss                    logits     signs         elements
+hinge_embedding_loss                any        signs         elements
+multi_margin_loss                   logits     classes       classes
+multilabel_margin_loss              logits     any           elements
+kl_div                              log_probs  distribution  classes
+ctc_loss                            log_probs  any           classes
+mse_loss                            any        any           elements
+l1_loss                             any        any           elements
+smooth_l1_loss                      any        any           elements
+huber_loss                          any        any           elements
+"""
+BY_NAME = {line.split()[0]: Contract(*line.split()) for line in _TABLE.split("\n") if line}
 CONTRACTS: dict[Callable, Contract] = {
-    functional.cross_entropy: Contract("cross_entropy", "logits", "classes", "classes"),
-    functional.nll_loss: Contract("nll_loss", "log_probs", "classes", "classes"),
-    functional.binary_cross_entropy: Contract("binary_cross_entropy", "probs", "same", "elements"),
-    functional.binary_cross_entropy_with_logits: Contract(
-        "binary_cross_entropy_with_logits", "logits", "same", "elements"
-    ),
-    functional.multilabel_soft_margin_loss: Contract(
-        "multilabel_soft_margin_loss", "logits", "same", "elements"
-    ),
-    functional.soft_margin_loss: Contract("soft_margin_loss", "logits", "signs", "elements"),
-    functional.hinge_embedding_loss: Contract("hinge_embedding_loss", "any", "signs", "elements"),
-    functional.multi_margin_loss: Contract("multi_margin_loss", "logits", "classes", "classes"),
-    functional.multilabel_margin_loss: Contract(
-        "multilabel_margin_loss", "logits", "any", "elements"
-    ),
-    functional.kl_div: Contract("kl_div", "log_probs", "distribution", "classes"),
-    functional.ctc_loss: Contract("ctc_loss", "log_probs", "any", "classes"),
-    functional.mse_loss: Contract("mse_loss", "any", "any", "elements"),
-    functional.l1_loss: Contract("l1_loss", "any", "any", "elements"),
-    functional.smooth_l1_loss: Contract("smooth_l1_loss", "any", "any", "elements"),
-    functional.huber_loss: Contract("huber_loss", "any", "any", "elements"),
+    getattr(functional, name): contract for name, contract in BY_NAME.items()
 }
-_CE, _BCE_LOGITS = (
-    CONTRACTS[functional.cross_entropy],
-    CONTRACTS[functional.binary_cross_entropy_with_logits],
-)
 # The companion's own losses check their arguments before they call torch, or never call it.
-COMPANION: dict[str, Contract] = {
-    "binary_cross_entropy": CONTRACTS[functional.binary_cross_entropy],
-    "binary_cross_entropy_with_logits": _BCE_LOGITS,
-    "nll_loss": CONTRACTS[functional.nll_loss],
-    "cross_entropy": _CE,
-    "reverse_cross_entropy": _CE,
-    "symmetric_cross_entropy": _CE,
-    "generalized_cross_entropy": _CE,
-    "binary_symmetric_cross_entropy_with_logits": _BCE_LOGITS,
-    "ReverseCrossEntropyLoss": _CE,
-    "SymmetricCrossEntropyLoss": _CE,
-    "GeneralizedCrossEntropyLoss": _CE,
-    "BinarySymmetricCrossEntropyWithLogitsLoss": _BCE_LOGITS,
+COMPANION = {
+    "binary_cross_entropy": "binary_cross_entropy",
+    "binary_cross_entropy_with_logits": "binary_cross_entropy_with_logits",
+    "binary_symmetric_cross_entropy_with_logits": "binary_cross_entropy_with_logits",
+    "BinarySymmetricCrossEntropyWithLogitsLoss": "binary_cross_entropy_with_logits",
+    "nll_loss": "nll_loss",
+    "cross_entropy": "cross_entropy",
+    "reverse_cross_entropy": "cross_entropy",
+    "symmetric_cross_entropy": "cross_entropy",
+    "generalized_cross_entropy": "cross_entropy",
+    "ReverseCrossEntropyLoss": "cross_entropy",
+    "SymmetricCrossEntropyLoss": "cross_entropy",
+    "GeneralizedCrossEntropyLoss": "cross_entropy",
 }
 _PAIRWISE = (
     "add sub mul div true_divide rsub pow where eq ne minimum maximum bitwise_and logical_and "
@@ -82,31 +76,12 @@ _ELEMENTWISE = frozenset(_PAIRWISE.split())
 _PRODUCTS = frozenset(("mul", "__mul__", "__rmul__"))
 # Steps through which no gradient comes back.
 _CUTS = {
-    "detach": ".detach()",
-    "item": ".item()",
-    "tolist": ".tolist()",
-    "numpy": ".numpy()",
-    "__float__": "float(…)",
-    "__int__": "int(…)",
-    "__array__": "numpy",
-    "argmax": "argmax",
-    "topk": "topk",
-    "round": "round",
-    "sign": "sign",
-    "floor": "floor",
-    "ceil": "ceil",
-    "gt": "a comparison",
-    "ge": "a comparison",
-    "lt": "a comparison",
-    "le": "a comparison",
-    "__gt__": "a comparison",
-    "__ge__": "a comparison",
-    "__lt__": "a comparison",
-    "__le__": "a comparison",
-    "bool": ".bool()",
-    "int": ".int()",
-    "long": ".long()",
-}
+    name: f".{name}()" for name in ("detach", "item", "tolist", "numpy", "bool", "int", "long")
+} | {name: name for name in ("argmax", "topk", "round", "sign", "floor", "ceil")}
+_CUTS |= {"__float__": "float(…)", "__int__": "int(…)", "__array__": "numpy"}
+for _name in ("gt", "ge", "lt", "le"):
+    _CUTS[_name] = _CUTS[f"__{_name}__"] = "a comparison"
+_SUMS = frozenset(("add", "sub", "__add__", "__radd__", "__sub__", "__rsub__", "__iadd__"))
 
 
 @dataclass
@@ -145,7 +120,9 @@ class Trace:
     grown: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None = None
     steps: list[Tensor] = field(default_factory=list)  # results computed from the output
     reads_target: bool = False  # whether a tensor was computed from the target
+    spread: tuple[tuple[int, ...], tuple[int, ...]] | None = None  # 1 channel met several
     early: tuple[str, tuple[int, ...]] | None = None  # a mean loss, times factors of this shape
+    idle: str | None = None  # the step that cut one term of a sum off, where others have a gradient
 
 
 class Recorder(TorchFunctionMode):
@@ -157,6 +134,7 @@ class Recorder(TorchFunctionMode):
         self.trace = Trace()
         self._sources: dict[int, tuple[Tensor, frozenset[str]]] = {}
         self._means: dict[int, str] = {}
+        self._cut: dict[int, str] = {}  # results without a gradient, and the step that cut it
         for tensor in tensors_in(output):
             self._sources[id(tensor)] = (tensor, frozenset({"output"}))
         for tensor in tensors_in(target):
@@ -165,13 +143,11 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         """Note the call, then let it happen."""
         kwargs = kwargs or {}
-        call = None
-        if function in CONTRACTS:
-            call = bind(function, args, kwargs)
-            if call is not None:
-                self._settle(call)
-                self.trace.calls.append(call)
-                refuse_on_cuda(call)
+        call = bind(function, args, kwargs) if function in CONTRACTS else None
+        if call is not None:
+            self._settle(call)
+            self.trace.calls.append(call)
+            refuse_on_cuda(call)
         result = function(*args, **kwargs)
         if call is not None:
             call.result = result
@@ -203,7 +179,16 @@ class Recorder(TorchFunctionMode):
                 self.trace.cuts.append(".data")
         if not sources:
             return
+        if name in _SUMS and isinstance(result, Tensor) and result.requires_grad:
+            dead = [self._cut[id(t)] for t in tensors_in(args) if id(t) in self._cut]
+            if dead and result.numel() == 1:
+                self.trace.idle = dead[0]
+        cut = [self._cut[id(t)] for t in tensors_in(inputs) if id(t) in self._cut]
+        if "output" in sources and name in _CUTS and name != "detach":
+            cut.append(_CUTS[name])
         for tensor in tensors_in(result):
+            if cut and not tensor.requires_grad:
+                self._cut[id(tensor)] = cut[0]
             self.trace.reads_target |= "target" in sources
             if "output" in sources:
                 self.trace.steps.append(tensor)
@@ -227,8 +212,12 @@ class Recorder(TorchFunctionMode):
         theirs = next((one for one in given if self.sources(one) in kinds), None)
         if theirs is None:
             return
+        shapes = tuple(ours.shape), tuple(theirs.shape)
+        one_channel = ours.ndim == theirs.ndim > 2 and ours.shape[1] == 1 < theirs.shape[1]
+        if one_channel and ours.shape[2:] == theirs.shape[2:]:
+            self.trace.spread = shapes
         if ours.numel() == theirs.numel() > 1 and result.numel() > ours.numel():
-            self.trace.grown = (tuple(ours.shape), tuple(theirs.shape), tuple(result.shape))
+            self.trace.grown = (*shapes, tuple(result.shape))
 
     def _watch_means(self, name: str, args, result: Tensor) -> None:
         """Notice a factor for each element that meets the mean of all of them."""
@@ -282,26 +271,18 @@ def refuse_on_cuda(call: Call) -> None:
 
 def by_name(criterion: Any, output: Any, target: Any) -> Call | None:
     """Return the call that one of the companion's own losses amounts to, or None."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"reduction": "mean"}
     if isinstance(criterion, functools.partial):
-        options, criterion = dict(criterion.keywords), criterion.func
-    name = (
-        type(criterion).__name__
-        if isinstance(criterion, nn.Module)
-        else getattr(criterion, "__name__", "")
-    )
-    home = getattr(companion_losses, name, None)
-    if name not in COMPANION or home is None:
-        return None
-    if home is not criterion and home is not type(criterion):
+        options, criterion = options | dict(criterion.keywords), criterion.func
+    kind = type(criterion) if isinstance(criterion, nn.Module) else criterion
+    name = getattr(kind, "__name__", "")
+    if name not in COMPANION or getattr(companion_losses, name) is not kind:
         return None
     for option in ("weight", "ignore_index", "reduction", "label_smoothing", "pos_weight"):
         if hasattr(criterion, option):
             options[option] = getattr(criterion, option)
-    options.setdefault("reduction", "mean")
-    return Call(
-        COMPANION[name], output, target, options, from_output=True, from_target=True, derived=True
-    )
+    contract = BY_NAME[COMPANION[name]]
+    return Call(contract, output, target, options, True, True, derived=True)
 
 
 def record(criterion: Callable, output: Any, target: Any) -> tuple[Any, Trace, Exception | None]:
@@ -320,7 +301,7 @@ def unwrapped(criterion: Callable) -> Callable:
     for attribute in ("_orig_mod", "_torchdynamo_orig_callable"):
         inner = getattr(criterion, "__dict__", {}).get(attribute)
         if inner is None and isinstance(criterion, nn.Module):
-            inner = criterion._modules.get(attribute)
+            inner = dict(criterion.named_children()).get(attribute)
         if callable(inner):
             return inner
     return criterion
