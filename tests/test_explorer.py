@@ -638,6 +638,7 @@ def test_scripts_and_styles_are_loaded_where_they_are_used(site):
         if found:
             loads[path.name] = found
     assert loads == {
+        "index.html": {"explorer.css", "explorer.js", "explorer_losses.js"},
         "which_loss.html": {"explorer.css", "explorer.js", "explorer_losses.js"},
         "threshold.html": {"explorer.css", "explorer.js", "explorer_threshold.js"},
     }

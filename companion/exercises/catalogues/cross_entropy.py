@@ -530,8 +530,8 @@ def _soft(z, t, smoothing, share, top):
     """
 ### Label smoothing
 
-A label of 1 can be reached by no finite logit. With smoothing $s$ the target becomes a mixture: $1
-- s$ parts the label, $s$ parts the uniform distribution over all K classes. Logits (N, K), class
+A label of 1 can be reached by no finite logit. With smoothing $s$ the target becomes a mixture:
+$1 - s$ parts the label, $s$ parts the uniform distribution over all K classes. Logits (N, K), class
 indices (N,) and a number $s$ in; the mean loss out. Four lines; `log_softmax` is allowed. The
 gradient is compared as well.
 
