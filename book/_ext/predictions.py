@@ -26,7 +26,9 @@ class Predictions(SphinxTransform):
     default_priority = 510  # after book_site has made the notes
 
     def apply(self, **kwargs) -> None:
-        """Number the notes of the page, and what each of them covers."""
+        """Number the notes of a chapter, and what each of them covers."""
+        if not self.env.doc2path(self.env.docname).endswith(".ipynb"):
+            return  # elsewhere they ask about a part to play with
         notes = [note for note in self.document.findall(nodes.admonition) if _predicts(note)]
         for number, note in enumerate(notes, 1):
             covered = answers(note)
@@ -42,8 +44,8 @@ class Predictions(SphinxTransform):
             if value and not shows(" ".join(map(_text, covered)), value):
                 said = "no covered output shows the answer %r"
                 logger.warning(said, value, location=note, type="predict")
-            data = f'<data value="{escape(value)}"></data>'
-            note += nodes.raw("", data, format="html", assets=["predictions.js"])
+            data = f'<data hidden value="{escape(value)}"></data>'
+            note.insert(1, nodes.raw("", data, format="html", assets=["predictions.js"]))
 
 
 def _predicts(note: nodes.admonition) -> bool:
@@ -51,7 +53,7 @@ def _predicts(note: nodes.admonition) -> bool:
 
 
 def answers(note: nodes.Element) -> list[nodes.Element]:
-    """Return the outputs of the cells that follow, and the paragraph after them: it gives it away."""
+    """Return the outputs of the cells that follow, and the paragraph that discusses them."""
     covered = []
     siblings = note.parent.children
     for node in siblings[siblings.index(note) + 1 :]:

@@ -58,7 +58,7 @@
   function expected(way) {
     const count = parts(way).length;
     if (Number.isNaN(number(parts(way)[0]))) return count > 1 ? `${count} names` : "a word or two";
-    return count > 1 ? `${count} numbers, with commas` : "a number";
+    return count > 1 ? `${count} numbers with commas` : "a number";
   }
 
   /* One prediction: the line that stands where its output will be. */
@@ -88,7 +88,7 @@
     }
 
     if (ways[0]) {
-      const input = make("input", { type: "text", size: 14, autocomplete: "off", required: true });
+      const input = make("input", { type: "text", size: 20, autocomplete: "off", required: true });
       input.placeholder = expected(ways[0]);
       input.setAttribute("autocapitalize", "off");
       asking.append(
