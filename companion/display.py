@@ -14,6 +14,7 @@ import torch
 from IPython import get_ipython
 from IPython.display import publish_display_data
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from companion.figures import style
 
@@ -46,6 +47,9 @@ def show(fig: Figure, *, alt: str, caption: str) -> None:
     alt = " ".join(_text("alt", alt).split())
     caption = _text("caption", caption).strip()
     with style():
+        # What a chapter writes by itself is as large as the rest, which a phone leaves legible.
+        for text in fig.findobj(Text):
+            text.set_fontsize(max(text.get_fontsize(), mpl.rcParams["font.size"]))
         png = io.BytesIO()
         # Without the Software entry the same picture has the same bytes in every version.
         fig.savefig(png, format="png", metadata={"Software": None})
