@@ -33,6 +33,7 @@ ONLY_ON_SCREEN = ".headerlink, .toctree-wrapper, .pdf, script, [hidden]"
 HEADINGS = "h1, h2, h3, h4, h5, h6"
 IDS = ("id", "for", "aria-labelledby", "aria-describedby")
 PRINTED = """
+@page { size: A4; }
 body { margin: 0; }
 article.bd-article { padding: 0; }
 article.bd-article h1 { break-before: page; }
