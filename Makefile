@@ -1,4 +1,4 @@
-# make book · test · run · lint · bench · serve · pdf · link · clean
+# make book · test · run · lint · bench · wild · serve · pdf · link · clean
 # Each target sees to its own environment; PYTHON=python3.12 make … chooses the Python it is from.
 
 BIN := .venv/bin
@@ -7,7 +7,7 @@ NBVAL := $(PYTEST) -p tests.strict_nbval --nbval -n 2 --dist loadfile notebooks
 SITE := _build/html
 PORT := 8000
 
-.PHONY: book test run lint bench serve pdf link clean environment
+.PHONY: book test run lint bench wild serve pdf link clean environment
 
 book: environment
 	@$(BIN)/jupyter-book build . --all -W -n --keep-going
@@ -31,6 +31,13 @@ lint: environment
 
 bench: environment
 	$(PYTEST) tests/benchmarks --benchmark-only
+	@$(BIN)/python tools/benchmark_page.py
+
+# diagnose on other people's libraries, in an environment of its own
+wild:
+	@test -x .venv-wild/bin/python || $(or $(PYTHON),python3) -m venv .venv-wild
+	.venv-wild/bin/python -m pip install --quiet --requirement tests/wild/requirements.txt
+	.venv-wild/bin/python -m pytest tests/wild -q -s -W ignore -o addopts= -o norecursedirs=.git
 
 serve: book
 	@echo "Serving it at http://localhost:$(PORT)/ until Ctrl-C"

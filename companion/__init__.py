@@ -7,7 +7,12 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_HOMES = {"diagnose": "diagnosis", "Checked": "diagnosis", "WiringError": "diagnosis"}
+_HOMES = {
+    "diagnose": "diagnosis",
+    "Checked": "diagnosis",
+    "WiringError": "diagnosis",
+    "watch": "diagnosis",
+}
 _ROOMS = {
     "data",
     "decisions",
@@ -16,7 +21,9 @@ _ROOMS = {
     "exercises",
     "figures",
     "heads",
+    "linear_losses",
     "losses",
+    "testing",
     "training",
 }
 

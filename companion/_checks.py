@@ -102,6 +102,11 @@ def between(value: float, low: float, high: float, name: str) -> None:
         raise ValueError(complaint(name, f"lie in [{low:g}, {high:g}]", f"{value!r}"))
 
 
+def at_least_float32(logits: Tensor) -> Tensor:
+    """Return half-precision logits in float32, where there are digits to spare."""
+    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+
+
 def reduction(value: str) -> None:
     """Require the name of one of torch's reductions."""
     if value not in _REDUCTIONS:

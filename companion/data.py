@@ -13,6 +13,8 @@ import torch
 from sklearn import datasets
 from torch import Tensor
 
+from companion import _checks
+
 __all__ = [
     "blobs",
     "breast_cancer",
@@ -48,8 +50,8 @@ def two_moons(n: int, *, noise: float = 0.2, seed: int = 0) -> tuple[Tensor, Ten
         >>> inputs.shape, target.bincount()
         (torch.Size([100, 2]), tensor([50, 50]))
     """
-    _at_least("n", n, 2)
-    _at_least("noise", noise, 0)
+    _checks.at_least(n, 2, "n")
+    _checks.at_least(noise, 0, "noise")
     inputs, target = datasets.make_moons(n, noise=noise, random_state=seed)
     return _tensors(inputs, target)
 
@@ -83,8 +85,8 @@ def blobs(
         >>> inputs.shape, target.bincount()
         (torch.Size([90, 2]), tensor([30, 30, 30]))
     """
-    _at_least("n", n, len(centers))
-    _at_least("std", std, 0)
+    _checks.at_least(n, len(centers), "n")
+    _checks.at_least(std, 0, "std")
     centers = np.asarray(centers, dtype=float)
     inputs, target = datasets.make_blobs(n, centers=centers, cluster_std=std, random_state=seed)
     return _tensors(inputs, target)
@@ -116,8 +118,8 @@ def breast_cancer(
         >>> inputs.shape, target.bincount(), (inputs == -99).double().mean().round(decimals=4)
         (torch.Size([569, 30]), tensor([357, 212]), tensor(0.1000, dtype=torch.float64))
     """
-    if missing is not None and not 0 <= missing <= 1:
-        raise ValueError(f"missing must be a share in [0, 1]; got {missing}.")
+    if missing is not None:
+        _checks.between(missing, 0, 1, "missing")
     inputs, target = _tensors(*datasets.load_breast_cancer(return_X_y=True))
     if missing is not None:
         order = torch.as_tensor(np.random.RandomState(seed).permutation(inputs.numel()))
@@ -173,21 +175,23 @@ def digit_canvases(
         >>> images.shape, targets.shape, targets.sum(dim=1).unique()
         (torch.Size([20, 1, 24, 24]), torch.Size([20, 10]), tensor([2., 3.]))
     """
-    _at_least("n", n, 1)
+    _checks.at_least(n, 1, "n")
     # A digit shuts out at most one corner, so three never fill the canvas for a fourth.
     if not digits or not all(1 <= count <= 4 for count in digits):
-        raise ValueError(f"digits must hold numbers between 1 and 4; got {tuple(digits)}.")
+        raise ValueError(
+            _checks.complaint("digits", "hold numbers between 1 and 4", f"{tuple(digits)}")
+        )
     inputs, target = _all_digits() if source is None else source
     if inputs.ndim != 2 or inputs.shape[1] != _DIGIT**2 or target.shape != inputs.shape[:1]:
-        raise ValueError(
-            f"source must hold inputs of shape (M, 64) and target of shape (M,); got "
-            f"{tuple(inputs.shape)} and {tuple(target.shape)}."
-        )
+        rule = "hold inputs of shape (M, 64) and target of shape (M,)"
+        got = f"{tuple(inputs.shape)} and {tuple(target.shape)}"
+        raise ValueError(_checks.complaint("source", rule, got))
     rng = np.random.RandomState(seed)
     members = [(target == label).nonzero()[:, 0].numpy() for label in range(10)]
     present = [label for label in range(10) if len(members[label])]
     if len(present) < max(digits):
-        raise ValueError(f"source must hold at least {max(digits)} classes; got {len(present)}.")
+        rule = f"hold at least {max(digits)} classes"
+        raise ValueError(_checks.complaint("source", rule, f"{len(present)}"))
     pictures = inputs.reshape(-1, _DIGIT, _DIGIT).numpy()
     images = np.zeros((n, _CANVAS, _CANVAS))
     targets = torch.zeros(n, 10)
@@ -277,29 +281,23 @@ def corrupt_labels(target: Tensor, transition: Tensor, *, seed: int = 0) -> Tens
         tensor([1, 2, 0, 1])
     """
     if transition.ndim != 2 or transition.shape[0] != transition.shape[1]:
-        raise ValueError(
-            f"transition must be square, one row a class; got shape {tuple(transition.shape)}."
-        )
+        rule, got = "be square, one row a class", f"shape {tuple(transition.shape)}"
+        raise ValueError(_checks.complaint("transition", rule, got))
     transition = transition.double().cpu()
     if not (transition >= 0).all() or (transition.sum(dim=1) - 1).abs().max() > 1e-6:
-        raise ValueError(
-            "transition must hold probabilities whose rows add up to 1; got the row sums "
-            f"{[round(total, 4) for total in transition.sum(dim=1).tolist()]} and the least "
-            f"entry {transition.min().item():g}."
-        )
+        sums = [round(total, 4) for total in transition.sum(dim=1).tolist()]
+        got = f"the row sums {sums} and the least entry {transition.min().item():g}"
+        rule = "hold probabilities whose rows add up to 1"
+        raise ValueError(_checks.complaint("transition", rule, got))
     if target.dtype != torch.int64 or target.ndim != 1:
         kind = TypeError if target.dtype != torch.int64 else ValueError
-        got = str(target.dtype).removeprefix("torch.")
-        raise kind(
-            f"target must hold class indices (int64) of shape (N,); got {got} of shape "
-            f"{tuple(target.shape)}."
-        )
+        rule = "hold class indices (int64) of shape (N,)"
+        raise kind(_checks.complaint("target", rule, target))
     classes = len(transition)
     if ((target < 0) | (target >= classes)).any():
-        raise ValueError(
-            f"target must lie in [0, {classes}), as transition has {classes} rows; got values "
-            f"from {target.min().item()} to {target.max().item()}."
-        )
+        rule = f"lie in [0, {classes}), as transition has {classes} rows"
+        got = f"values from {target.min().item()} to {target.max().item()}"
+        raise ValueError(_checks.complaint("target", rule, got))
     # A label is the number of bounds that a uniform number has passed. Divided by the last one,
     # the bounds of impossible last classes are exactly 1, which is never passed.
     bounds = transition.cumsum(dim=1)
@@ -336,17 +334,17 @@ def split(
         (torch.Size([80, 2]), tensor([10, 10]))
     """
     if not tensors:
-        raise ValueError("tensors must hold at least one tensor; got none.")
+        raise ValueError(_checks.complaint("tensors", "hold at least one tensor", "none"))
     lengths = [len(tensor) for tensor in (*tensors, *([] if stratify is None else [stratify]))]
     if len(set(lengths)) > 1:
-        raise ValueError(f"tensors must have the same first dimension; got {lengths}.")
+        rule = "have the same first dimension"
+        raise ValueError(_checks.complaint("tensors", rule, f"{lengths}"))
     if any(share <= 0 for share in fractions) or not math.isclose(sum(fractions), 1):
-        raise ValueError(
-            f"fractions must be above 0 and add up to 1; got {tuple(fractions)}, "
-            f"in all {sum(fractions):g}."
-        )
+        got = f"{tuple(fractions)}, in all {sum(fractions):g}"
+        raise ValueError(_checks.complaint("fractions", "be above 0 and add up to 1", got))
     if stratify is not None and stratify.ndim != 1:
-        raise ValueError(f"stratify must have shape (N,); got {tuple(stratify.shape)}.")
+        got = f"{tuple(stratify.shape)}"
+        raise ValueError(_checks.complaint("stratify", "have shape (N,)", got))
     rng = np.random.RandomState(seed)
     order = torch.as_tensor(rng.permutation(lengths[0]))
     groups = [order]
@@ -360,10 +358,9 @@ def split(
         for part, chunk in zip(parts, torch.tensor_split(group, cuts), strict=True):
             if len(chunk) == 0:
                 which = "" if stratify is None else f" of class {stratify[group[0]].item()}"
-                raise ValueError(
-                    f"fractions must leave every part some samples{which}; "
-                    f"got {tuple(fractions)} of {len(group)}."
-                )
+                rule = f"leave every part some samples{which}"
+                got = f"{tuple(fractions)} of {len(group)}"
+                raise ValueError(_checks.complaint("fractions", rule, got))
             part.append(chunk)
     chosen = [torch.cat(part) for part in parts]
     if stratify is not None:
@@ -384,12 +381,6 @@ def _tensors(inputs: np.ndarray, target: np.ndarray) -> tuple[Tensor, Tensor]:
     )
 
 
-def _at_least(name: str, value: float, low: float) -> None:
-    if not value >= low:
-        raise ValueError(f"{name} must be at least {low}; got {value}.")
-
-
 def _noise(num_classes: int, rate: float) -> None:
-    _at_least("num_classes", num_classes, 2)
-    if not 0 <= rate <= 1:
-        raise ValueError(f"rate must lie in [0, 1]; got {rate}.")
+    _checks.at_least(num_classes, 2, "num_classes")
+    _checks.between(rate, 0, 1, "rate")

@@ -117,7 +117,7 @@ def binary_labels(logits: Tensor, threshold: float = 0.5) -> Tensor:
     """
     _one_logit(logits)
     _checks.between(threshold, 0, 1, "threshold")
-    return (_at_least_single(logits) > _logit(threshold)).long()
+    return (_checks.at_least_float32(logits) > _logit(threshold)).long()
 
 
 def multiclass_labels(logits: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ def multilabel_labels(logits: Tensor, threshold: float | Sequence[float] | Tenso
         rule = f"be one number or have shape ({logits.shape[1]},), one a label"
         raise ValueError(_checks.complaint("threshold", rule, f"shape {tuple(thresholds.shape)}"))
     _checks.within(thresholds, 0, 1, "threshold")
-    logits = _at_least_single(logits)
+    logits = _checks.at_least_float32(logits)
     return (logits > torch.logit(thresholds).to(logits)).long()
 
 
@@ -342,10 +342,6 @@ def _logit(threshold: float) -> float:
     if threshold in (0, 1):
         return math.inf if threshold else -math.inf
     return math.log(threshold / (1 - threshold))
-
-
-def _at_least_single(logits: Tensor) -> Tensor:
-    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
 def _one_logit(logits: Tensor) -> None:

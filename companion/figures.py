@@ -26,7 +26,6 @@ __all__ = [
     "plot_blocks",
     "plot_curves",
     "plot_decision",
-    "plot_histograms",
     "plot_history",
     "plot_images",
     "plot_label_probs",
@@ -311,39 +310,6 @@ def plot_decision(
         _legend(ax)
     ax.grid(visible=False)
     ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
-    return ax
-
-
-@style()
-def plot_histograms(
-    samples: Mapping[str, Sequence[float]],
-    *,
-    xlabel: str,
-    bins: int | Sequence[float] = 30,
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw one histogram per entry of ``samples`` over common bins, as shares of each.
-
-    Args:
-        samples: values, any number of them, under the name of each group.
-        xlabel: what the values are, with their unit.
-        bins: how many bins, or their edges.
-        ax: where to draw; a new figure by default.
-
-    Returns:
-        The Axes.
-    """
-    ax = _axes(ax)
-    values = {name: _array(f"samples[{name!r}]", group, 1) for name, group in samples.items()}
-    edges = np.histogram_bin_edges(np.concatenate(list(values.values())), bins)
-    colors = _colors(samples)
-    for name, group in values.items():
-        weights = np.full(len(group), 1 / max(len(group), 1))
-        for style in ({"alpha": 0.3}, {"histtype": "step", "linewidth": 2, "label": name}):
-            ax.hist(group, edges, weights=weights, color=colors[name], **style)
-    ax.set(xlabel=xlabel, ylabel="share of the group")
-    if len(samples) > 1:
-        _legend(ax)
     return ax
 
 

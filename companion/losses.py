@@ -283,11 +283,6 @@ def _no_ignored_class(ignore_index: int) -> None:
         raise ValueError(_checks.complaint("ignore_index", rule, f"{ignore_index}", mend))
 
 
-def _at_least_float32(input: Tensor) -> Tensor:
-    """Return half-precision logits in float32, where the losses have digits to spare."""
-    return input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
-
-
 def _check_settings(
     alpha: float, beta: float, log_zero: float, label_smoothing: float, reduction: str
 ) -> None:
@@ -386,7 +381,7 @@ def symmetric_cross_entropy(
     """
     _check_settings(alpha, beta, log_zero, label_smoothing, reduction)
     soft = _checks.class_target(input, target)
-    logits = _at_least_float32(input)
+    logits = _checks.at_least_float32(input)
     if weight is not None:
         _checks.class_weight(weight, input.shape[_checks.class_dim(input)])
         weight = weight.to(logits.dtype)
@@ -573,7 +568,7 @@ def binary_symmetric_cross_entropy_with_logits(
     _check_settings(alpha, beta, log_zero, 0.0, reduction)
     _checks.floating(input, "input")
     _checks.same_shape(input, target)
-    logits = _at_least_float32(input)
+    logits = _checks.at_least_float32(input)
     if not target.is_floating_point():
         sign = 2 * target.to(logits.dtype) - 1
         losses = _mix(F.logsigmoid(sign * logits), alpha, beta, log_zero)
@@ -633,7 +628,7 @@ def generalized_cross_entropy(
     _check_q(q)
     _checks.reduction(reduction)
     _checks.class_indices(input, target)
-    logits, target = _at_least_float32(input), target.long()
+    logits, target = _checks.at_least_float32(input), target.long()
     log_p = -F.cross_entropy(logits, target, ignore_index=ignore_index, reduction="none")
     losses = F.elu(q * log_p, alpha=-1 / q)  # (1 - exp(q log p)) / q; for the ELU see _mix
     if weight is not None:

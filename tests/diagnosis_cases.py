@@ -318,7 +318,7 @@ def two_softmaxes_joined(w):
     return Wiring(nn.CrossEntropyLoss(), output, w.classes(16, k=3))
 
 
-@bug("DOUBLE_ACTIVATION", "suspicion")
+@bug("DOUBLE_ACTIVATION")
 def softmax_by_hand_then_ce(w):
     scores = w.logits(16, 3).exp()
     output = scores / scores.sum(1, keepdim=True)
@@ -441,12 +441,12 @@ def logits_then_bce_by_hand(w):
     return Wiring(criterion, w.logits(16, 1), w.labels(16, 1))
 
 
-@bug("LOGITS_FOR_PROBS")
+@bug("LOGITS_FOR_PROBS", "suspicion")
 def logits_then_dice(w):
     return Wiring(soft_dice, w.maps(2, 1, 6, 6), w.labels(2, 1, 6, 6))
 
 
-@bug("LOGITS_FOR_PROBS")
+@bug("LOGITS_FOR_PROBS", "suspicion")
 def logits_then_class_dice(w):
     return Wiring(class_dice, w.maps(2, 3, 5, 5), w.classes(2, 5, 5, k=3))
 
@@ -543,7 +543,7 @@ def maps_flattened_by_view(w):
     return Wiring(nn.CrossEntropyLoss(), output, w.classes(48, k=3))
 
 
-@bug("CLASS_DIM")
+@bug("CLASS_DIM", "suspicion")
 def maps_flattened_in_the_criterion(w):
     def criterion(output, target):
         return F.cross_entropy(output.reshape(-1, 3), target.reshape(-1))
@@ -1193,7 +1193,7 @@ def _multiclass(w, predict, n=16):
     return Wiring(nn.CrossEntropyLoss(), output, target, {"predict": predict})
 
 
-@bug("DOUBLE_ACTIVATION", "suspicion")
+@bug("DOUBLE_ACTIVATION")
 def sigmoid_by_hand_then_bce_with_logits(w):
     output = 1 / (1 + torch.exp(-w.logits(16, 1)))
     return Wiring(nn.BCEWithLogitsLoss(), output, w.labels(16, 1))
@@ -1490,7 +1490,7 @@ def ce_sum_over_tokens_divided(w):
     return Wiring(criterion, w.logits(16, 6), w.classes(16, k=6))
 
 
-@noted("REDUCTION")
+@right
 def ce_unreduced(w):
     return Wiring(nn.CrossEntropyLoss(reduction="none"), w.logits(16, 3), w.classes(16, k=3))
 
@@ -1651,7 +1651,7 @@ def labels_with_keepdim(w):
     return Wiring(nn.CrossEntropyLoss(), w.logits(16, 3), w.classes(16, k=3), more)
 
 
-@noted("NUMERICS")
+@right
 def inputs_of_different_scale(w):
     net = nn.Linear(6, 3)
     x = w.randn(16, 6) * torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 3e3], dtype=w.dtype)
@@ -2191,7 +2191,7 @@ def random_label_smoothing(w):
     return Wiring(criterion, w.logits(16, 4), w.classes(16, k=4))
 
 
-@noted("CUSTOM_LOSS")
+@right
 def smoothing_in_place(w):
     def criterion(output, target):
         target = target.mul_(0.9).add_(0.05)

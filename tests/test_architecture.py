@@ -12,15 +12,17 @@ COMPANION = Path(__file__).resolve().parent.parent / "companion"
 # room: (the rooms it may import, the packages that it may import)
 MAP = {
     "_checks": (set(), {"torch"}),
+    "_isolation": (set(), {"torch"}),
     "losses": ({"_checks"}, {"torch"}),
+    "linear_losses": ({"_checks", "losses"}, {"torch"}),
     "heads": (set(), {"torch"}),
     "decisions": ({"_checks"}, {"torch"}),
-    "data": (set(), {"torch", "numpy", "sklearn"}),
-    "training": (set(), {"torch", "tqdm"}),
-    "distributed": ({"data", "heads"}, {"torch"}),
+    "data": ({"_checks"}, {"torch", "numpy", "sklearn"}),
+    "training": ({"_checks"}, {"torch", "tqdm"}),
     "figures": (set(), {"matplotlib", "numpy"}),
-    "diagnosis": ({"losses", "decisions"}, {"torch"}),
-    "exercises": ({"losses", "decisions"}, {"torch", "numpy"}),
+    "diagnosis": ({"_isolation", "losses"}, {"torch"}),
+    "testing": ({"diagnosis"}, set()),
+    "exercises": ({"_isolation"}, {"torch", "numpy"}),
     "display": ({"figures"}, {"torch", "matplotlib", "IPython"}),
 }
 

@@ -1,6 +1,7 @@
 """The prose pages of the book: what they claim is true, complete and cited."""
 
 import ast
+import json
 import math
 import re
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from companion import losses
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 LEDGER = (BOOK / "what_the_documents_say.md").read_text(encoding="utf-8")
@@ -78,6 +81,10 @@ def test_claim_000_5_softmax_of_two_is_the_sigmoid_of_the_difference():
 
 def test_claim_000_6_the_sigmoid_has_no_parameters():
     assert list(nn.Sigmoid().parameters()) == []
+
+
+def test_claim_000_7_two_outputs_are_the_model_of_one():
+    test_claim_000_1_three_heads_are_one_family()
 
 
 def test_claim_001_1_a_second_activation_puts_a_floor_under_the_loss():
@@ -175,6 +182,21 @@ def test_claim_001_11_softmax_cannot_say_three_labels_at_once():
     torch.testing.assert_close(present.sigmoid()[:3], f64(1.0, 1.0, 1.0))
 
 
+def test_claim_001_12_a_scalar_unless_nothing_is_reduced():
+    logits, target = torch.zeros(3, 3), torch.arange(3)
+    for reduction, shape in (("mean", ()), ("sum", ()), ("none", (3,))):
+        assert F.cross_entropy(logits, target, reduction=reduction).shape == shape
+    assert F.binary_cross_entropy_with_logits(logits, logits).shape == ()
+
+
+def test_claim_001_13_the_mean_of_batch_accuracies_is_another_number():
+    correct = torch.tensor([1.0, 1.0, 1.0, 0.0])
+    equal = torch.stack([part.mean() for part in correct.split(2)]).mean()
+    unequal = torch.stack([part.mean() for part in correct.split(3)]).mean()
+    assert equal == correct.mean() == 0.75
+    assert unequal == 0.5
+
+
 def test_claim_002_1_three_pairs():
     test_claim_000_1_three_heads_are_one_family()
 
@@ -243,6 +265,10 @@ def test_claim_002_7_the_mean_is_a_weighted_one():
     torch.testing.assert_close(
         F.cross_entropy(logits, target, weight=weight), (weight * each).sum() / (1 + 2 + 4)
     )
+    one_hot = F.one_hot(target[:3], 3).double()
+    torch.testing.assert_close(
+        F.cross_entropy(logits[:3], one_hot, weight=weight), (weight * each).sum() / 3
+    )
 
 
 def test_claim_002_8_cross_entropy_is_kl_plus_entropy():
@@ -304,6 +330,64 @@ def test_claim_002_13_one_nan_spoils_a_sum_even_with_weight_zero():
     assert (torch.tensor(1e6) + torch.tensor(1e-6)).isfinite()
 
 
+def test_claim_002_14_the_listing_is_this_books_sce_times_ten():
+    logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    target = torch.tensor([0, 1, 2, 3, 0, 1])
+    log_zero = math.log(1e-18)
+    assert round(1 / -log_zero, 4) == 0.0241
+    size = -log_zero / 4
+    assert 9 < size < 11
+    torch.testing.assert_close(
+        losses.symmetric_cross_entropy(logits, target, alpha=1.0, log_zero=log_zero),
+        size * losses.symmetric_cross_entropy(logits, target, alpha=0.0241 * 4, log_zero=-4.0),
+        rtol=1e-3,
+        atol=0,
+    )
+
+
+def test_claim_002_15_sce_gains_points_where_labels_are_wrong():
+    record = json.loads((BOOK.parent / "companion" / "noisy_labels.json").read_text("utf-8"))
+
+    def chosen(noise, way):
+        counts = record["right"][noise][way]
+        best = torch.tensor(counts["held_out"]).argmax(dim=1, keepdim=True)
+        return torch.tensor(counts["test"]).gather(1, best).squeeze(1) / 9.98
+
+    def t_value(noise, way, other):
+        ahead = chosen(noise, way) - chosen(noise, other)
+        return ahead.mean(dim=1) / ahead.std(dim=1) * math.sqrt(10)
+
+    for noise in ("symmetric 0.4", "pair 0.4"):
+        assert (t_value(noise, "SCE, α = 0.1", "CE") > 3).all()
+    assert (t_value("none", "SCE, α = 0.1", "CE").abs() < 2).all()
+    assert (t_value("pair 0.4", "forward, T counted", "SCE, α = 0.1") > 3).all()
+
+
+def test_claim_002_16_the_clamped_cross_entropy_stops_at_41():
+    logits = f64(0.0, 3.0, 0.0, 50.0).reshape(2, 2).requires_grad_()
+    target = torch.tensor([0, 0])
+    probs = logits.softmax(dim=1).clamp(min=1e-18)
+    one_hot = F.one_hot(target, 2).double().clamp(min=1e-18)
+    clamped = -(one_hot * probs.log()).sum(dim=1)
+    official = F.cross_entropy(logits, target, reduction="none")
+    torch.testing.assert_close(clamped[0], official[0])
+    assert (round(official[1].item(), 1), round(clamped[1].item(), 1)) == (50.0, 41.4)
+    (slope,) = torch.autograd.grad(clamped[1], logits)
+    assert slope.abs().max() < 1e-15
+
+
+def test_claim_002_17_the_loop_overflows_where_torch_does_not():
+    def by_loop(row, label):
+        return math.log(sum(math.exp(z) for z in row)) - row[label]
+
+    for row, label in (([-2.7362, -1.4015, -0.3726], 0), ([700.0, 1.0], 1)):
+        loss = F.cross_entropy(f64(*row), torch.tensor(label)).item()
+        assert by_loop(row, label) == pytest.approx(loss)
+    with pytest.raises(OverflowError):
+        by_loop([710.0, 0.0], 1)
+    assert F.cross_entropy(f64(710.0, 0.0), torch.tensor(1)).item() == 710
+
+
 def test_claim_003_1_bce_with_logits_applies_a_sigmoid():
     torch.testing.assert_close(
         F.binary_cross_entropy_with_logits(ZS, YES), F.binary_cross_entropy(ZS.sigmoid(), YES)
@@ -314,6 +398,8 @@ def test_claim_003_1_bce_with_logits_applies_a_sigmoid():
 def test_claim_003_2_round_of_the_sigmoid_is_the_sign_of_the_logit():
     assert 0.0 in ZS
     assert torch.equal(torch.round(torch.sigmoid(ZS)), (ZS > 0).float())
+    tiny = torch.tensor(5e-8)
+    assert (torch.round(torch.sigmoid(tiny)), tiny > 0) == (0.0, True)
 
 
 def test_claim_003_3_the_other_class_gets_the_rest():
@@ -336,6 +422,34 @@ def test_claim_003_5_the_label_needs_no_sigmoid():
 
 def test_claim_003_6_argmax_of_one_column_is_zero():
     assert torch.equal(ZS[:, None].argmax(dim=1), torch.zeros(33, dtype=torch.long))
+
+
+def test_claim_003_7_argmax_of_the_sigmoid_is_always_zero():
+    test_claim_003_6_argmax_of_one_column_is_zero()
+    assert torch.equal(ZS.sigmoid()[:, None].argmax(dim=1), torch.zeros(33, dtype=torch.long))
+
+
+def test_claim_003_8_loss_and_prediction_take_one_sigmoid_each():
+    once = F.binary_cross_entropy(ZS.sigmoid(), YES)
+    torch.testing.assert_close(F.binary_cross_entropy_with_logits(ZS, YES), once)
+    twice = F.binary_cross_entropy_with_logits(ZS.sigmoid(), YES)
+    assert not torch.isclose(twice, once)
+    assert (ZS.sigmoid().sigmoid() >= 0.5).all()
+
+
+def test_claim_003_9_the_threshold_of_least_cost():
+    p = torch.linspace(0.001, 0.999, 999, dtype=torch.float64)
+    for cost in (1.0, 10.0):
+        yes_is_cheaper = (1 - p) < cost * p
+        assert torch.equal(yes_is_cheaper, p > 1 / (1 + cost))
+
+
+def test_claim_003_10_the_range_makes_no_probability():
+    # The same order and the same range; of two different shares one at least is not what happens.
+    one, other = torch.sigmoid(ZS), torch.sigmoid(2 * ZS)
+    assert torch.equal(one.argsort(), other.argsort())
+    assert ((one > 0) & (one < 1) & (other > 0) & (other < 1)).all()
+    assert (one - other).abs().max() > 0.1
 
 
 def test_claim_004_1_a_label_is_a_distribution():

@@ -251,7 +251,7 @@ def test_parts_are_shuffled_also_when_stratified():
         (lambda: data.two_moons(10, noise=math.nan), "noise must be at least 0; got nan"),
         (lambda: data.blobs(1), "n must be at least 2"),
         (lambda: data.blobs(10, std=-1), "std must be at least 0"),
-        (lambda: data.breast_cancer(missing=1.5), r"missing must be a share in \[0, 1\]; got 1.5"),
+        (lambda: data.breast_cancer(missing=1.5), r"missing must lie in \[0, 1\]; got 1.5"),
         (lambda: data.digit_canvases(0), "n must be at least 1"),
         (lambda: data.digit_canvases(1, digits=(5,)), r"between 1 and 4; got \(5,\)"),
         (lambda: data.digit_canvases(1, digits=()), r"between 1 and 4; got \(\)"),

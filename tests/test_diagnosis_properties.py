@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from companion.diagnosis import diagnose
-from companion.diagnosis.sandbox import tensors_in
+from companion.diagnosis.tensors import tensors_in
 
 BUILDS = {name: bug.build for name, bug in ALL_BUGS.items()} | ALL_RIGHT
 CRITERIA = {

@@ -15,6 +15,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from companion import exercises
 from companion.exercises import Prediction
 from companion.exercises.catalogues import CATALOGUES
+from tools import notebooks
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 CHAPTERS = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.stem < "11"]
@@ -174,3 +175,24 @@ def test_run_all_unanswered_answered_and_answered_wrongly(path):
     states = ["not attempted", "not yet", "right"]
     assert said == [f"{one.name}: {state}" for state in states for one in found]
     assert f"{len(found)} of {len(found)}" in progress
+
+
+@each_chapter
+def test_the_cells_are_written_from_the_declarations(path):
+    """Byte by byte; ``make run`` writes them."""
+    notebook = nbformat.read(path, as_version=4)
+    before = [(cell.cell_type, cell.source, cell.metadata.get("tags")) for cell in notebook.cells]
+    notebooks.set_exercises(notebook, path.stem)
+    assert before == [(c.cell_type, c.source, c.metadata.get("tags")) for c in notebook.cells]
+
+
+def test_a_new_exercise_reaches_the_chapter_and_outputs_are_kept():
+    path = next(path for path in CHAPTERS if path.stem.startswith("04"))
+    notebook = nbformat.read(path, as_version=4)
+    whole = [cell.source for cell in notebook.cells]
+    (stub,) = [i for i, s in enumerate(whole) if s.startswith("def cross_entropy_gradient")]
+    del notebook.cells[stub - 1 : stub + 3]
+    notebooks.set_exercises(notebook, path.stem)
+    assert [cell.source for cell in notebook.cells] == whole
+    checks = [cell for cell in notebook.cells if tagged(cell, "exercise-check")]
+    assert [bool(cell.outputs) for cell in checks].count(False) == 1

@@ -73,16 +73,15 @@ def test_every_answer_learns_its_labels_in_torch(head, labels):
     answer = which_loss.answer(head, labels)
     right = made_labels(head)
     layer = eval(answer.head, {"nn": nn, **SIZES})
-    code = re.sub(r"\bK\b", "5", answer.code)
-    room = {"nn": nn, "losses": losses, "model": layer, "inputs": made_inputs(head)}
+    room = {"model": layer, "inputs": made_inputs(head), "K": SIZES["K"]}
     room["target"] = made_target(head, answer, right)
     optimizer = torch.optim.Adam(layer.parameters(), lr=0.05)
     for _ in range(200):
-        exec(code, room)
+        exec(answer.code, room)
         optimizer.zero_grad()
         room["loss"].backward()
         optimizer.step()
-    exec(code, room)
+    exec(answer.code, room)
     assert room["logits"].shape == shape(which_loss.HEADS[head].logits)
     assert room["predicted"].shape == right.shape
     wrong = room["predicted"].long() != right
@@ -102,6 +101,57 @@ def test_torch_refuses_the_other_dtype(head, labels):
     criterion(logits, target)
     with pytest.raises(RuntimeError, match=r"dtype|type|Long|Float"):
         criterion(logits, other)
+
+
+MODULES = {"sigmoid": nn.Sigmoid(), "softmax": nn.Softmax(1), "log_softmax": nn.LogSoftmax(1)}
+
+
+@pytest.mark.parametrize("activation", MODULES)
+@pytest.mark.parametrize(("head", "labels"), PAIRS)
+def test_what_the_advice_says_of_an_activation_is_so(head, labels, activation):
+    answer = which_loss.answer(head, labels)
+    target = made_target(head, answer, made_labels(head))
+    room = {"model": eval(answer.head, {"nn": nn, **SIZES}), "inputs": made_inputs(head)}
+    room |= {"target": target, "K": SIZES["K"]}
+    exec(answer.code, room)
+    logits, right = room["logits"].double(), room["loss"].item()
+    probs = MODULES[activation](logits) if logits.dim() > 1 else None
+    if activation == "sigmoid":
+        probs = logits.sigmoid()
+    advice = which_loss.advice(head, labels, activation)
+    named = re.findall(r"use (nn\.\w+\(.*?\))\.$", advice)
+    named += ["nn.BCELoss()"] if "the loss is nn.BCELoss" in advice else []
+    assert named == list(filter(None, [which_loss.kept(head, labels, activation)]))
+    room["w"] = room.get("w", torch.ones(1)).double()
+    target = target.double() if target.is_floating_point() else target
+    for loss in named:
+        found = eval(loss, {"nn": nn, "w": room["w"]})(probs, target)
+        assert found.item() == pytest.approx(right, rel=1e-5)
+    if activation == "log_softmax" and which_loss.HEADS[head].classes:
+        assert "harmless" in advice
+        room |= {"logits": probs, "criterion": eval(answer.loss, {**room, "losses": losses})}
+        assert eval(answer.step, room | {"target": target}).item() == pytest.approx(right, rel=1e-5)
+    else:
+        assert advice.startswith("Remove")
+
+
+def test_loss_that_the_advice_does_not_name_would_not_do():
+    """NLLLoss refuses probabilities, BCELoss has no pos_weight."""
+    with pytest.raises(RuntimeError, match="multi-target"):
+        nn.NLLLoss()(torch.zeros(4, 3), torch.full((4, 3), 1 / 3))
+    with pytest.raises(TypeError, match="pos_weight"):
+        nn.BCELoss(pos_weight=torch.ones(1))
+
+
+@pytest.mark.parametrize("head", which_loss.HEADS)
+def test_a_class_or_label_that_never_occurs_makes_no_weight_infinite(head):
+    answer = which_loss.answer(head, "rare")
+    target = made_target(head, answer, torch.zeros_like(made_labels(head)))
+    layer = eval(answer.head, {"nn": nn, **SIZES})
+    room = {"model": layer, "inputs": made_inputs(head), "target": target, "K": SIZES["K"]}
+    exec(answer.code, room)
+    assert room["w"].isfinite().all()
+    assert room["loss"].isfinite()
 
 
 def test_padding_counts_for_nothing_however_it_is_written():
@@ -378,9 +428,8 @@ def test_the_chooser_gives_every_answer(explorer):
                 for name in ("Model", "Head", "Loss", "Target", "Decision", "code")
             }
             answer = which_loss.answer(head, labels)
-            ends = "classes" if which_loss.HEADS[head].classes else head
             assert facts == {
-                "Model": which_loss.MENDS[ends][activation],
+                "Model": which_loss.advice(head, labels, activation),
                 "Head": answer.head,
                 "Loss": answer.loss,
                 "Target": answer.target,
@@ -637,7 +686,7 @@ def test_scripts_and_styles_are_loaded_where_they_are_used(site):
     for path in site.rglob("*.html"):
         html = path.read_text(encoding="utf-8")
         found = set(re.findall(r"_static/(explorer[\w]*\.(?:js|css))", html))
-        forms[path.stem] = re.findall(r'<form class="explorer" id="(\w+)"', html)
+        forms[path.stem] = re.findall(r'<form class="explorer" id="([\w-]+)"', html)
         scripts = {names.get(form, "explorer_losses.js") for form in forms[path.stem]}
         assert found == (scripts and scripts | {"explorer.css", "explorer.js"}), path.name
     assert forms["which_loss"] == ["chooser", "binary", "classes"]

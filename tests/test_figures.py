@@ -48,7 +48,6 @@ DRAWINGS = {
     "history": lambda: figures.plot_history(history())[0],
     "bars": lambda: figures.plot_bars(["p", "q"], {"a": [1, 2], "b": [3, 4]}, xlabel="x"),
     "decision": lambda: figures.plot_decision(*grid(), inputs=[[0, 1], [0.5, 0.5]], target=[0, 1]),
-    "histograms": lambda: figures.plot_histograms({"a": X, "b": X + 1}, xlabel="x"),
     "images": lambda: figures.plot_images(np.eye(8)[None], ["one"])[0],
     "label probs": lambda: figures.plot_label_probs(np.eye(8)[None], {"a": [[0, 1]]}, [[0, 1]])[0],
     "matrix": lambda: figures.plot_matrix([[1, 2], [3, 4]], xlabel="x", ylabel="y"),
@@ -350,16 +349,8 @@ def test_panels_share_a_legend_of_the_same_names():
     for ax in axes:
         figures.plot_decision(*grid(), inputs=[[0, 1]], target=[1], ax=ax)
     assert len(fig.legends) == 1
-    figures.plot_histograms({"a": X, "b": X}, xlabel="x", ax=axes[0])
+    figures.plot_bars(["p"], {"a": [1], "b": [2]}, xlabel="x", ax=axes[0])
     assert len(fig.legends) == 2
-
-
-def test_histograms_share_bins_and_show_shares():
-    ax = figures.plot_histograms({"a": [0, 0, 1], "b": [1.0, 2]}, xlabel="x", bins=2)
-    heights = [[patch.get_height() for patch in group] for group in ax.containers[:1]]
-    assert heights == [pytest.approx([2 / 3, 1 / 3])]
-    assert [patch.get_x() for patch in ax.containers[0]] == [0, 1]
-    assert len(ax.figure.legends) == 1
 
 
 @pytest.mark.parametrize("shape", [(7, 8, 8), (7, 1, 8, 8)])

@@ -939,8 +939,8 @@ MUTANTS = {
         test_a_wrong_and_certain_prediction_keeps_the_digits_of_its_gradient,
     ),
     "no upcast": (
-        "input.float() if input.dtype in (torch.float16, torch.bfloat16) else input",
-        "input",
+        "logits, target = _checks.at_least_float32(input), target.long()",
+        "logits, target = input, target.long()",
         test_half_precision_is_computed_in_float32,
     ),
     "0 times an infinite cross-entropy": (

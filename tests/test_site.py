@@ -401,29 +401,6 @@ def test_a_sick_page_is_seen(browser, serve, tmp_path):
         assert any(problem.startswith(symptom) for problem in problems), (symptom, problems)
 
 
-@pytest.mark.parametrize(
-    ("query", "target"),
-    [
-        ("NaN", "notebooks/10_nan"),
-        ("double softmax", "notebooks/04_cross_entropy"),
-        ("logsumexp", "notebooks/04_cross_entropy"),
-        ("交叉熵", "book/glossary"),
-    ],
-)
-def test_the_search_finds_english_and_chinese(browser, home, query, target):
-    problems = []
-    page = watched_page(browser, home, problems)
-    page.goto(home + PAGES[0])
-    page.keyboard.press("Control+k")
-    page.keyboard.type(query)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#search-results ul.search li a")
-    found = [a.get_attribute("href") for a in page.query_selector_all("#search-results li a")]
-    page.close()
-    assert any(target in address for address in found), found
-    assert problems == []
-
-
 @pytest.fixture
 def chapter(browser, home):
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])

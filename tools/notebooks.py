@@ -6,12 +6,14 @@
 
 Normalising makes a chapter's file a function of its content: what two runs would write
 differently, and what only one machine can know, is removed. Every chapter gets the same
-set-up cell and a link to Colab, both made from the address in ``_config.yml``.
+set-up cell and a link to Colab, both made from the address in ``_config.yml``, and the four cells
+of each exercise, made from its declaration in ``companion.exercises.catalogues``.
 """
 
 import argparse
 import base64
 import hashlib
+import inspect
 import logging
 import os
 import re
@@ -93,7 +95,7 @@ def place(cell: NotebookNode, notebook: NotebookNode) -> str:
 
 
 def dress(notebook: NotebookNode, name: str, url: str, branch: str) -> None:
-    """Put the link to Colab and the set-up cell where they belong, replacing older ones."""
+    """Put the link to Colab, the set-up cell and the exercises where they belong."""
     setup = nbformat.v4.new_code_cell(setup_cell(url, branch), metadata={"tags": ["remove-cell"]})
     cells = []
     for cell in notebook.cells:
@@ -107,6 +109,58 @@ def dress(notebook: NotebookNode, name: str, url: str, branch: str) -> None:
     badge = f"[Open in Colab]({colab_url(name, url, branch)})"
     cells[0].source = "\n\n".join(filter(None, [title.strip(), badge, rest.strip()]))
     notebook.cells = [cells[0], setup, *cells[1:]]
+    set_exercises(notebook, name)
+
+
+def exercise_cells(exercise) -> list[NotebookNode]:
+    """The task, the stub, the check, and the hints with the solution."""
+    lines = inspect.getsource(exercise.solution).rstrip().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("def "))
+    solution = lines[start:]
+    end = next(i for i, line in enumerate(solution) if line.rstrip().endswith('"""')) + 1
+    head, body = solution[:end], solution[end:]
+    if hasattr(exercise, "questions"):
+        for name, options in exercise.questions.items():
+            asked = " or ".join(f'"{option}"' for option in options) or "a number"
+            body = [
+                f"    {name} = ...  # {asked}" if line.startswith(f"    {name} = ") else line
+                for line in body
+            ]
+    else:
+        body = ["    return ...  # replace the dots"]
+    folded = {f"Hint {i}": hint for i, hint in enumerate(exercise.text.hints, start=1)}
+    folded["Solution"] = "\n".join(["```python", *solution, "```"])
+    details = "<details><summary>{}</summary>\n\n{}\n\n</details>"
+    check = f"exercises.{exercise.name}.check({exercise.name})"
+    new_code, new_text = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
+    return [
+        new_text(exercise.text.task),
+        new_code("\n".join(head + body), metadata={"tags": ["exercise"]}),
+        new_code(check, metadata={"tags": ["exercise-check"]}),
+        new_text("\n\n".join(details.format(*part) for part in folded.items())),
+    ]
+
+
+def set_exercises(notebook: NotebookNode, name: str) -> None:
+    """Put the exercises of the chapter's subject where its exercises stand, in their order."""
+    stubs = [
+        i for i, cell in enumerate(notebook.cells) if "exercise" in cell.metadata.get("tags", [])
+    ]
+    if not stubs:
+        return
+    from companion.exercises.catalogues import CATALOGUES
+
+    named = {re.search(r"def (\w+)", notebook.cells[i].source)[1] for i in stubs}
+    groups = [group for group in CATALOGUES.values() if named & {one.name for one in group}]
+    if len(groups) != 1 or stubs != list(range(stubs[0], stubs[-1] + 1, 4)):
+        raise ChapterError(
+            f"{name}: exercises of one subject must stand together, in four cells each"
+        )
+    old = notebook.cells[stubs[0] - 1 : stubs[-1] + 3]
+    kept = {cell.source: cell for cell in old if cell.cell_type == "code"}
+    new = [cell for exercise in groups[0] for cell in exercise_cells(exercise)]
+    new = [kept.get(cell.source, cell) for cell in new]  # with their outputs
+    notebook.cells[stubs[0] - 1 : stubs[-1] + 3] = new
 
 
 def normalise(notebook: NotebookNode) -> None:

@@ -270,7 +270,7 @@ def steps(low: float, high: float, count: int) -> list[float]:
     return [low + (high - low) * i / count for i in range(count + 1)]
 
 
-LOSSES_OF_ONE = Frame(30, 392, 22, 232, -20, 20, 0, 22)
+LOSSES_OF_ONE = Frame(30, 392, 22, 232, -40, 40, 0, 44)
 LOSSES_OF_THREE = Frame(30, 392, 22, 232, -5, 5, 0, 6)
 SCORES = Frame(46, 392, 30, 170, -17, 19, -160, 80)
 COST = Frame(46, 392, 218, 338, -17, 19, 0, 4)
@@ -280,7 +280,7 @@ TRADE = Frame(46, 392, 22, 232, 0, 1, 0, 1)
 def binary_chart(z: float, label: int) -> str:
     """Draw the losses of one logit against it."""
     frame = LOSSES_OF_ONE
-    grid = torch.tensor(steps(-20, 20, 80))
+    grid = torch.tensor(steps(-40, 40, 160))
     y = torch.full_like(grid, label)
     curves = {
         name: frame.path(zip(grid.tolist(), loss(grid, y).tolist(), strict=True))
@@ -293,7 +293,7 @@ def binary_chart(z: float, label: int) -> str:
         "chosen logit.",
         frame,
         275,
-        axes(frame, "logit z", "loss", (-20, -10, 0, 10, 20), (0, 10, 20)),
+        axes(frame, "logit z", "loss", (-40, -20, 0, 20, 40), (0, 20, 40)),
         lines("binary-chart", frame, curves, z, {"bceWithLogits": values["bceWithLogits.loss"]}),
     )
 
@@ -420,14 +420,15 @@ def _table(caption: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) 
     )
 
 
-def mends_table() -> str:
+def advice_table() -> str:
     """Say for each activation and each way of deciding what to do."""
     columns = ["After the last layer", "one output", "one of K classes", "any of L labels"]
+    ends = ("one", "classes", "labels")
     rows = [
-        [name, *(escape(which_loss.MENDS[end][key]) for end in ("one", "classes", "labels"))]
+        [name, *(escape(which_loss.advice(end, "hard", key)) for end in ends)]
         for key, name in which_loss.ACTIVATIONS.items()
     ]
-    return _table("What stands between the last layer and the loss", columns, rows)
+    return _table("Between the last layer and the loss, for certain labels", columns, rows)
 
 
 def binary_table() -> str:
@@ -478,7 +479,7 @@ def data(name: str, text: str) -> str:
 
 def chooser() -> str:
     """Write the chooser."""
-    html = _form("chooser").replace("<!-- mends -->", mends_table())
+    html = _form("chooser").replace("<!-- advice -->", advice_table())
     return html + data("chooser-data", which_loss.choices())
 
 
@@ -488,6 +489,23 @@ def binary() -> str:
     return html.replace("<!-- chart -->", binary_chart(2, 0)).replace(
         "<!-- table -->", binary_table()
     )
+
+
+def verdict(gradient: float) -> str:
+    """Say what a gradient does to the model."""
+    if math.isnan(gradient):
+        return "✗ ruined"
+    return "✓ learns" if gradient else "✗ stuck"
+
+
+def three_ways() -> str:
+    """Write the three ways to one loss, at a logit where two of them fail."""
+    values = binary_values(17, 0)
+
+    def judged(cell: re.Match) -> str:
+        return cell[0] + verdict(values[f"{cell[1]}.gradient"])
+
+    return re.sub(r'<td data-verdict="(\w+)">', judged, fill(_form("three_ways"), values))
 
 
 def classes() -> str:
@@ -524,6 +542,7 @@ def _form(name: str) -> str:
 # The name of each, how it is written, and the script that moves it.
 EXPLORERS = {
     "chooser": (chooser, "explorer_losses.js"),
+    "three_ways": (three_ways, "explorer_losses.js"),
     "binary": (binary, "explorer_losses.js"),
     "classes": (classes, "explorer_losses.js"),
     "probabilities": (probabilities, "explorer_losses.js"),

@@ -1,7 +1,7 @@
 """Which loss? Six heads and four kinds of labels: the table and the chooser are written from them.
 
-``answer`` puts a head and a kind of labels together; everything that it names is code, which a test
-runs for every pair.
+``answer`` puts a head and a kind of labels together, ``advice`` says what to do with an activation
+in front of the loss; all the code that they name is run by a test, for every choice.
 """
 
 import json
@@ -72,7 +72,7 @@ HEADS = {
 LABELS = {
     "hard": "",
     "soft": "… with uncertain labels",
-    "rare": "… when a rare kind should count more",
+    "rare": "… when missing a rare kind costs more",
     "wrong": "… when some labels are wrong",
 }
 
@@ -97,8 +97,10 @@ class Answer(NamedTuple):
 
     @property
     def code(self) -> str:
-        """The four or five lines of a training script that matter."""
+        """The lines of a training script that matter, with what they import."""
         lines = [
+            "from torch import nn" if self.loss.startswith("nn.") else "",
+            "from companion import losses" if self.loss.startswith("losses.") else "",
             f"w = {self.weight}  # of all training labels" if self.weight else "",
             f"criterion = {self.loss}",
             f"logits = {self.logits}",
@@ -123,11 +125,11 @@ def answer(head: str, labels: str) -> Answer:
 
     if labels == "rare" and end.classes:
         options = ["weight=w"]
-        weight = f"1 / target[target >= 0].bincount(minlength={end.classes})"
+        weight = f"1 / target[target >= 0].bincount(minlength={end.classes}).clamp(min=1)"
     elif labels == "rare":
         options = ["pos_weight=w"]
         over = "dim=0" if head == "labels" else ""
-        weight = f"(target == 0).sum({over}) / (target == 1).sum({over})"
+        weight = f"(target == 0).sum({over}) / (target == 1).sum({over}).clamp(min=1)"
     if padded and labels == "soft":  # ignore_index is for class indices only
         options, step = ['reduction="sum"'], "criterion(logits, target) / target.sum()"
         values += ", all 0 at padding"
@@ -158,7 +160,7 @@ def answer(head: str, labels: str) -> Answer:
 # The rows of the table, and where the book shows them.
 ROWS = {
     ("one", "hard"): ["03_binary_cross_entropy#sigmoid-and-loss-in-one"],
-    ("one", "rare"): ["06_decisions#what-a-temperature-helps-and-what-not"],
+    ("one", "rare"): ["06_decisions#pos-weight-and-the-threshold-say-the-cost-once"],
     ("one", "wrong"): ["09_noisy_labels#what-to-try-first"],
     ("two", "hard"): ["02_binary_heads#why-the-heads-agree"],
     ("classes", "hard"): ["04_cross_entropy#four-steps-one-line-each"],
@@ -178,45 +180,60 @@ ROWS = {
     ("labels", "wrong"): ["09_noisy_labels#what-to-try-first"],
 }
 
-# What to do with what stands between the last layer and the loss, for each way of deciding.
+# What may stand between the last layer and the loss.
 ACTIVATIONS = {
     "none": "Nothing",
     "sigmoid": "Sigmoid",
     "softmax": "Softmax",
     "log_softmax": "LogSoftmax",
 }
-MENDS = {
-    "one": {
-        "none": "Keep it as it is.",
-        "sigmoid": "Remove the sigmoid: the loss has its own. With the sigmoid in the model the "
-        "loss is nn.BCELoss, which is less stable.",
-        "softmax": "Remove the softmax: over one output it is always 1.",
-        "log_softmax": "Remove the LogSoftmax: over one output it is always 0.",
-    },
-    "classes": {
-        "none": "Keep it as it is.",
-        "sigmoid": "Remove the sigmoid: it squeezes the logits into (0, 1), and the loss applies a "
-        "softmax to them.",
-        "softmax": "Remove the softmax: the loss has its own, and with two of them it cannot "
-        "reach 0.",
-        "log_softmax": "LogSoftmax is harmless here, and superfluous: remove it, or keep it and "
-        "use nn.NLLLoss.",
-    },
-    "labels": {
-        "none": "Keep it as it is.",
-        "sigmoid": "Remove the sigmoid: the loss has its own. With the sigmoid in the model the "
-        "loss is nn.BCELoss, which is less stable.",
-        "softmax": "Remove it: it makes the labels compete, and more than one can be right.",
-        "log_softmax": "Remove it: it makes the labels compete, and more than one can be right.",
-    },
-}
+
+
+def kept(head: str, labels: str, activation: str) -> str:
+    """Return the loss that goes with an activation that stays in the model, or nothing."""
+    loss = answer(head, labels).loss
+    if activation == "none":
+        return loss
+    if activation == "sigmoid" and loss == "nn.BCEWithLogitsLoss()":
+        return "nn.BCELoss()"
+    indices = HEADS[head].classes and labels in ("hard", "rare")  # NLLLoss takes nothing else
+    if activation == "log_softmax" and indices:
+        return loss.replace("CrossEntropyLoss", "NLLLoss")
+    return ""
+
+
+def advice(head: str, labels: str, activation: str) -> str:
+    """Say what to do with an activation in front of the loss."""
+    loss = kept(head, labels, activation)
+    if activation == "none":
+        return "Keep it as it is."
+    if HEADS[head].classes:
+        return {
+            "sigmoid": "Remove the sigmoid: it squeezes the logits into (0, 1), and the loss "
+            "applies a softmax to them.",
+            "softmax": "Remove the softmax: the loss has its own, and with two of them it cannot "
+            "reach 0.",
+            "log_softmax": "LogSoftmax is harmless here, and superfluous: remove it"
+            + (f", or keep it and use {loss}." if loss else "."),
+        }[activation]
+    if activation == "sigmoid":
+        without = "the loss is nn.BCELoss, which is less stable"
+        if labels == "rare":
+            without = "the loss would be nn.BCELoss, which has no pos_weight"
+        if labels == "wrong":
+            without = "there is no such loss"
+        return f"Remove the sigmoid: the loss has its own. With the sigmoid in the model {without}."
+    if head == "labels":
+        return "Remove it: it makes the labels compete, and more than one can be right."
+    name, always = {"softmax": ("softmax", 1), "log_softmax": ("LogSoftmax", 0)}[activation]
+    return f"Remove the {name}: over one output it is always {always}."
 
 
 def choices() -> str:
-    """Return every answer and every mend as JSON, for the chooser."""
+    """Return every answer and every advice as JSON, for the chooser."""
     answers = {
         f"{head} {labels}": {
-            "mends": "classes" if HEADS[head].classes else head,
+            "Model": {activation: advice(head, labels, activation) for activation in ACTIVATIONS},
             "Head": found.head,
             "Loss": found.loss,
             "Target": found.target,
@@ -227,7 +244,7 @@ def choices() -> str:
         for labels in LABELS
         for found in [answer(head, labels)]
     }
-    return json.dumps({"answers": answers, "mends": MENDS}, ensure_ascii=False)
+    return json.dumps(answers, ensure_ascii=False)
 
 
 def code(text: str) -> str:

@@ -156,13 +156,13 @@
     Array.from({ length: count + 1 }, (_, i) => low + ((high - low) * i) / count);
 
   function showChooser(form) {
-    const { answers, mends } = JSON.parse(byId("chooser-data").textContent);
+    const answers = JSON.parse(byId("chooser-data").textContent);
     const task = chosen(form, "task");
     byId("chooser-outputs").hidden = task !== "binary";
     byId("chooser-places").hidden = task !== "classes";
     const head = { binary: chosen(form, "outputs"), classes: chosen(form, "place") }[task] || task;
     const answer = answers[`${head} ${chosen(form, "labels")}`];
-    const facts = { Model: mends[answer.mends][chosen(form, "activation")], ...answer };
+    const facts = { ...answer, Model: answer.Model[chosen(form, "activation")] };
     for (const place of form.querySelectorAll("[data-fact]")) {
       place.textContent = facts[place.dataset.fact];
     }
@@ -181,12 +181,24 @@
     fill(form, now);
     byId("binary-shown").textContent = signed(z);
     const svg = byId("binary-chart");
-    const curve = steps(-20, 20, 80).map((value) => [value, binary(value, y)]);
+    const curve = steps(-40, 40, 160).map((value) => [value, binary(value, y)]);
     for (const { dataset } of svg.querySelectorAll("[data-curve]")) {
       draw(svg, dataset.curve, curve.map(([x, values]) => [x, values[dataset.curve].loss]));
     }
     mark(svg, z);
     dot(svg, "bceWithLogits", z, now.bceWithLogits.loss);
+  }
+
+  function showThreeWays(form) {
+    const z = Number(byId("three-ways-logit").value);
+    const now = binary(z, 0);
+    fill(form, now);
+    byId("three-ways-shown").textContent = signed(z).replace(".0", "");
+    for (const place of form.querySelectorAll("[data-verdict]")) {
+      const { gradient } = now[place.dataset.verdict];
+      const works = gradient ? "✓ learns" : "✗ stuck";
+      place.textContent = Number.isNaN(gradient) ? "✗ ruined" : works;
+    }
   }
 
   function showClasses(form) {
@@ -211,6 +223,7 @@
   }
 
   start("chooser", showChooser);
+  start("three-ways", showThreeWays);
   start("binary", showBinary, () => "binary-logit");
   start("classes", showClasses, (form) => `logit-${chosen(form, "label")}`);
   start("probabilities", showClasses);

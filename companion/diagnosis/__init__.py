@@ -1,7 +1,7 @@
-"""Is my loss wired right? Ask :func:`diagnose`, or wrap the criterion in :class:`Checked`."""
+"""Is my loss wired right? Ask :func:`diagnose`, or :class:`watch` a training."""
 
-from .checked import Checked, WiringError, WiringWarning
 from .engine import diagnose
 from .report import Finding, Report
+from .watch import Checked, WiringError, WiringWarning, watch
 
-__all__ = ["Checked", "Finding", "Report", "WiringError", "WiringWarning", "diagnose"]
+__all__ = ["Checked", "Finding", "Report", "WiringError", "WiringWarning", "diagnose", "watch"]

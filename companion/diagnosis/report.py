@@ -2,7 +2,7 @@
 
 import html
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 LEVELS = ("certain", "suspicion", "note")
 _WIDTH = 96
@@ -14,10 +14,11 @@ class Finding:
 
     Attributes:
         code: stable name of the kind of mistake, such as "DOUBLE_ACTIVATION".
-        level: "certain", "suspicion" (the values make it likely) or "note" (harmless).
+        level: "certain" (a contract or an identity is broken, whatever was meant), "suspicion"
+            (right code looks so less than once in a hundred times) or "note" (harmless).
         what: what is wrong, in one sentence.
         evidence: how it is known, with the numbers.
-        fix: the mend, a line of code where that is possible.
+        fix: what to change, a line of code where that is possible.
         chapter: title of the chapter to read.
     """
 
@@ -37,25 +38,32 @@ class Report:
         findings: what was found, the certain first.
         subject: one line on the criterion, the output and the target.
         unchecked: what was not looked at, and what it would have needed.
+        read: whether anything is known of what the criterion does with the output.
         decision: the rule from output to label that follows from the criterion.
     """
 
     findings: tuple[Finding, ...]
     subject: str
     decision: str
-    unchecked: tuple[str, ...] = field(default=())
+    unchecked: tuple[str, ...] = ()
+    read: bool = True
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is certain or suspected; notes are harmless."""
-        return all(finding.level == "note" for finding in self.findings)
+        """Whether the loss could be read, and nothing is certain or suspected."""
+        return self.read and all(finding.level == "note" for finding in self.findings)
+
+    @property
+    def without_notes(self) -> "Report":
+        """The report on what is certain or suspected."""
+        return replace(self, findings=tuple(f for f in self.findings if f.level != "note"))
 
     @property
     def verdict(self) -> str:
         """The result in one sentence."""
         counts = {level: sum(f.level == level for f in self.findings) for level in LEVELS}
         if not self.findings:
-            return "Nothing found."
+            return "Nothing found." if self.read else "Nothing could be read."
         if self.ok:
             return f"Nothing wrong found; {_count(counts['note'], 'note')}."
         parts = []
@@ -104,12 +112,12 @@ class Report:
 
 
 def _parts(finding: Finding) -> list[tuple[str, str]]:
-    pairs = [("evidence", finding.evidence), ("mend", finding.fix), ("read", finding.chapter)]
+    pairs = [("evidence", finding.evidence), ("fix", finding.fix), ("read", finding.chapter)]
     return [(label, text) for label, text in pairs if text]
 
 
 def _cell(label: str, text: str) -> str:
-    return f"<code>{_escape(text)}</code>" if label == "mend" else _escape(text)
+    return f"<code>{_escape(text)}</code>" if label == "fix" else _escape(text)
 
 
 def _escape(text: str) -> str:

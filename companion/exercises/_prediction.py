@@ -4,13 +4,48 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from companion._isolation import TimeUpError, fence
 from companion.exercises import _words as words
 from companion.exercises._compare import as_number
-from companion.exercises._exercise import DOTS, Mistake
+from companion.exercises._exercise import DOTS, SECONDS, Mistake, mistakes_of
+from companion.exercises._generic import GENERIC
 from companion.exercises._result import NOT_ATTEMPTED, RIGHT, WRONG, Result, record
 from companion.exercises._run import run
+from companion.exercises._text import Text, read
 
 _SLACK = 0.0051  # numbers are asked for to two decimals
+_UNITS = {"log2": 1 / math.log(2), "log10": 1 / math.log(10), "percent": 100.0}
+
+
+def prediction(
+    text: str,
+    *,
+    mistakes: dict[str, dict | tuple],
+    options: dict[str, tuple[str, ...]] | None = None,
+    wrong: tuple = (),
+) -> Callable:
+    """Declare the prediction below; what its solution assigns are the questions, in their order.
+
+    Args:
+        text: see ``_text``.
+        mistakes: by their names, the answers, or those that differ, of such a way of thinking.
+        options: for questions that do not ask for a number, the words to choose from.
+        wrong: further wrong answers, and a part of what is said about each, for the tests.
+    """
+
+    def declare(solution: Callable) -> Prediction:
+        parts = read(text)
+        names = list(solution.__code__.co_varnames)
+        right = dict(zip(names, solution(), strict=True))
+        answers = {
+            name: lambda c=c: c if isinstance(c, tuple) else tuple((right | c).values())
+            for name, c in mistakes.items()
+        }
+        questions = {name: (options or {}).get(name, ()) for name in names}
+        known = mistakes_of(parts.messages, answers)
+        return Prediction(solution.__name__, solution, parts, questions, known, wrong)
+
+    return declare
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,16 +59,23 @@ class Prediction:
     Attributes:
         name: the function's name, and the attribute under which the prediction is found.
         solution: a function of no arguments that returns the right answers.
+        text: the task, the hints, and one sentence for those who got it right.
         questions: what each answer is about, and its options; no options: a number.
         mistakes: the known wrong ways of thinking.
-        moral: one sentence for those who got it right.
+        wrong: further wrong answers, and a part of what is said about each, for the tests.
     """
 
     name: str
     solution: Callable
+    text: Text
     questions: dict[str, tuple[str, ...]]
     mistakes: tuple[Mistake, ...]
-    moral: str
+    wrong: tuple[tuple[Callable, str], ...] = ()
+
+    @property
+    def moral(self) -> str:
+        """One sentence for those who got it right."""
+        return self.text.moral
 
     def __repr__(self) -> str:
         return f"the prediction {self.name}: {self.name}.check(your_function)"
@@ -49,6 +91,8 @@ class Prediction:
         """
         try:
             return record(self._judge(fn))
+        except TimeUpError:
+            return Result(self.name, WRONG, words.time_up(SECONDS))
         except Exception as error:
             message = f"The answers could not be read (`{type(error).__name__}`)."
             return Result(self.name, WRONG, message)
@@ -59,7 +103,8 @@ class Prediction:
         if not callable(fn):
             message = "`check` wants the function itself: pass its name without brackets."
             return Result(self.name, WRONG, message)
-        outcome = run(fn, ())
+        with fence(seed=0, seconds=SECONDS):
+            outcome = run(fn, ())
         if outcome.error is not None:
             if words.is_placeholder(outcome.error):
                 return Result(self.name, NOT_ATTEMPTED, DOTS)
@@ -104,6 +149,9 @@ class Prediction:
             return Result(self.name, WRONG, f"{score}\n{found.message}", found.id)
         if all(_nearly(answers[i], right[i]) for i in wrong):
             return Result(self.name, WRONG, f"{score}\nThat is close: two decimals are asked for.")
+        for name, factor in _UNITS.items():
+            if all(_in_unit(answers[i], right[i], factor) for i in wrong):
+                return Result(self.name, WRONG, f"{score}\nPerhaps: {GENERIC[name][0]}", name)
         for i in wrong:
             if found := self._behind(answers, [i]):
                 return Result(self.name, WRONG, f"{score}\n{names[i]}: {found.message}", found.id)
@@ -137,6 +185,13 @@ def _agree(answer: object, right: object) -> bool:
     if isinstance(right, str):
         return _plain(answer) == right
     return math.isclose(_number(answer), right, rel_tol=0, abs_tol=_SLACK)
+
+
+def _in_unit(answer: object, right: object, factor: float) -> bool:
+    """Whether an answer is the right one in bits, in powers of ten, or in percent."""
+    if isinstance(right, str) or right == 0:
+        return False
+    return abs(_number(answer) - factor * right) <= max(_SLACK, 0.0051 * factor)
 
 
 def _nearly(answer: object, right: object) -> bool:

@@ -37,7 +37,9 @@ class Result:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        text = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message))
+        pieces = re.split(r"(?<=ook up )([^.?;:]+)", self.message)
+        text = "".join(map(_linked, pieces[1::2], pieces[::2])) + html.escape(pieces[-1])
+        text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
         message = "".join(f"<p>{line}</p>" for line in text.splitlines())
         case = f"<pre>{html.escape(self.case)}</pre>" if self.case else ""
         return (
@@ -45,6 +47,15 @@ class Result:
             f"<strong>{html.escape(self.name)}: {_HEADS[self.status]}</strong>"
             f"{message}{case}</div>"
         )
+
+
+def _linked(words: str, before: str) -> str:
+    """What is to be looked up, as a link to where it stands."""
+    from companion.exercises.catalogues._sections import address  # which imports this module
+
+    page, shown = address(words), html.escape(words)
+    link = f'<a href="{html.escape(page)}" target="_blank">{shown}</a>' if page else shown
+    return html.escape(before) + link
 
 
 _solved: set[str] = set()

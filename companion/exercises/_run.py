@@ -1,20 +1,18 @@
 """Call a reader's function on one case, and let nothing of it leak out."""
 
 import inspect
-import random
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from companion._isolation import TimeUpError, attempt
+
 
 class _Listener(TorchFunctionMode):
-    """Notes the names of the torch functions that the reader's own lines call.
+    """Notes the torch functions that the reader's own lines call, and how precise they are.
 
     Patching ``torch.nn.functional`` would change it for everybody and miss a function imported
     under another name; reading the source needs a source and trips over comments. A function mode
@@ -24,40 +22,13 @@ class _Listener(TorchFunctionMode):
     def __init__(self):
         super().__init__()
         self.names: set[str] = set()
+        self.dtypes: set[torch.dtype] = set()
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         self.names.add(getattr(func, "__name__", ""))
-        return func(*args, **(kwargs or {}))
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """The same surroundings for every answer; afterwards, everything global as it was before."""
-    python_state, torch_state = random.getstate(), torch.get_rng_state()
-    numpy_state = np.random.get_state()  # noqa: NPY002 (an answer may use the global one)
-    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
-    dtype, device = torch.get_default_dtype(), torch.get_default_device()
-    try:
-        with ExitStack() as stack:
-            stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore")
-            stack.enter_context(torch.inference_mode(False))  # also turns gradients on
-            stack.enter_context(torch.autograd.set_detect_anomaly(False))
-            torch.set_default_dtype(torch.float64)
-            random.seed(0)
-            np.random.seed(0)  # noqa: NPY002
-            torch.default_generator.manual_seed(0)
-            yield
-    finally:
-        torch.set_default_dtype(dtype)
-        if torch.get_default_device() != device:
-            # None, not "cpu": a device that was set is a mode, and compiled code trips over it.
-            torch.set_default_device(None if device.type == "cpu" else device)
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        torch.set_rng_state(torch_state)
-        if cuda_states is not None:
-            torch.cuda.set_rng_state_all(cuda_states)
+        result = func(*args, **(kwargs or {}))
+        self.dtypes |= {part.dtype for part in _float_parts(result)}
+        return result
 
 
 @dataclass(frozen=True)
@@ -67,67 +38,62 @@ class Outcome:
     Attributes:
         value: the returned object; tensors are detached copies.
         error: the exception, or None.
-        attached: whether the value depends on the first argument.
-        gradient: the gradient with respect to the first argument, or None.
+        gradients: the gradient for each argument that was to have one; None: there is none.
         gradient_error: the exception of the backward pass, or None.
         edited: the positions of arguments that the call changed in place.
         called: the names of the torch functions that were called.
+        coarsest: the floating dtype of lowest precision that was computed in.
     """
 
     value: object = None
     error: BaseException | None = None
-    attached: bool = False
-    gradient: Tensor | None = None
+    gradients: dict[str, Tensor | None] = field(default_factory=dict)
     gradient_error: BaseException | None = None
     edited: tuple[int, ...] = ()
     called: frozenset[str] = frozenset()
+    coarsest: torch.dtype = torch.float64
 
 
-def run(fn: Callable, args: tuple, *, gradient: bool = True) -> Outcome:
-    """Call ``fn`` on copies of ``args``; take the gradient with respect to the first, if wanted.
+def run(fn: Callable, args: tuple, leaves: dict[str, int] | None = None) -> Outcome:
+    """Call ``fn`` on copies of ``args``; ``leaves`` are the positions that want a gradient.
 
     An interrupt by the reader passes through, so that a very slow answer can be stopped;
-    any other exception, ``SystemExit`` included, becomes part of the outcome.
+    any other exception, ``SystemExit`` included, becomes part of the outcome. A `TimeUpError`
+    passes through as well: the next case would take as long.
     """
-    with _undisturbed():
-        leaf, given = _copies(args, gradient)
-        listener = _Listener()
-        try:
-            with listener:
-                value = fn(*given)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            return Outcome(error=error, called=frozenset(listener.names))
-        if inspect.iscoroutine(value):
-            value.close()
-        slope, slope_error = None, None
-        attached = any(part.requires_grad for part in _float_parts(value))
-        if leaf is not None and attached:
-            try:
-                slope = _gradient(value, leaf)
-            except Exception as error:
-                slope_error = error
-        return Outcome(
-            value=_detached(value),
-            attached=attached,
-            gradient=slope,
-            gradient_error=slope_error,
-            edited=tuple(
-                i for i, (a, b) in enumerate(zip(args, given, strict=True)) if _edited(a, b)
-            ),
-            called=frozenset(listener.names),
-        )
-
-
-def _copies(args: tuple, gradient: bool) -> tuple[Tensor | None, list]:
-    """Fresh arguments; for a gradient the first is, like a model's output, no leaf itself."""
     given = [arg.clone() if isinstance(arg, Tensor) else arg for arg in args]
-    leaf = None
-    if gradient and given and isinstance(given[0], Tensor) and given[0].is_floating_point():
-        leaf = given[0].requires_grad_()
-        given[0] = leaf.clone()
-    return leaf, given
+    sources = {}
+    for name, i in (leaves or {}).items():
+        # Like a model's output, what the function gets is no leaf itself.
+        sources[name] = given[i].requires_grad_()
+        given[i] = sources[name].clone()
+    listener = _Listener()
+    with listener:
+        value, error = attempt(fn, *given)
+    called = frozenset(listener.names)
+    if isinstance(error, TimeUpError):
+        raise error
+    if error is not None:
+        return Outcome(error=error, called=called)
+    if inspect.iscoroutine(value):
+        value.close()
+    gradients, gradient_error = dict.fromkeys(sources), None
+    if sources and any(part.requires_grad for part in _float_parts(value)):
+        try:
+            gradients = _gradients(value, sources)
+        except Exception as problem:
+            gradient_error = problem
+    dtypes = listener.dtypes | {part.dtype for part in _float_parts(value)}
+    if type(value).__module__ == "numpy" and str(value.dtype) in ("float16", "float32"):
+        dtypes.add(getattr(torch, str(value.dtype)))
+    return Outcome(
+        value=_detached(value),
+        gradients=gradients,
+        gradient_error=gradient_error,
+        edited=tuple(i for i, (a, b) in enumerate(zip(args, given, strict=True)) if _edited(a, b)),
+        called=called,
+        coarsest=max(dtypes, key=lambda dtype: torch.finfo(dtype).eps, default=torch.float64),
+    )
 
 
 def _edited(before: object, after: object) -> bool:
@@ -138,27 +104,25 @@ def _edited(before: object, after: object) -> bool:
     return not torch.allclose(before, after.detach(), rtol=0, atol=0, equal_nan=True)
 
 
-def _parts(value: object) -> list:
-    return list(value) if isinstance(value, (tuple, list)) else [value]
-
-
 def _float_parts(value: object) -> list[Tensor]:
-    return [p for p in _parts(value) if isinstance(p, Tensor) and p.is_floating_point()]
+    parts: Sequence = value if isinstance(value, (tuple, list)) else (value,)
+    return [p for p in parts if isinstance(p, Tensor) and p.dtype.is_floating_point]
 
 
-def _gradient(value: object, leaf: Tensor) -> Tensor | None:
-    """Gradient of a sum in which every element counts differently: a plain sum may be constant."""
+def _gradients(value: object, sources: dict[str, Tensor]) -> dict[str, Tensor | None]:
+    """Gradients of a sum in which every element counts differently: a plain sum may be constant."""
     total = sum(
         (part * torch.linspace(1, 2, part.numel(), dtype=part.dtype).reshape(part.shape)).sum()
         for part in _float_parts(value)
         if part.requires_grad
     )
-    return torch.autograd.grad(total, leaf, allow_unused=True)[0]
+    found = torch.autograd.grad(total, list(sources.values()), allow_unused=True)
+    return dict(zip(sources, found, strict=True))
 
 
 def _detached(value: object) -> object:
     if isinstance(value, Tensor):
         return value.detach().clone()
-    if isinstance(value, (tuple, list)):
-        return type(value)(map(_detached, value)) if type(value) in (tuple, list) else value
+    if type(value) in (tuple, list):
+        return type(value)(map(_detached, value))
     return value

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from companion.exercises._compare import as_number, close
+from companion.exercises._compare import SINGLE, as_number, close
 from companion.exercises._run import Outcome
 
 _PLAIN = (torch.float64, torch.int64)
@@ -67,8 +67,16 @@ def arguments(solution: Callable, args: tuple) -> list[tuple[str, str]]:
 
 
 def call(solution: Callable) -> str:
-    """How the exercise calls the function: ``(logits, target)``."""
-    return f"({', '.join(inspect.signature(solution).parameters)})"
+    """How the exercise calls the function: ``nll_loss(log_probs, target)``."""
+    return f"{solution.__name__}({', '.join(inspect.signature(solution).parameters)})"
+
+
+def time_up(seconds: float) -> str:
+    """The function has not come back."""
+    return (
+        f"The function had not come back after {seconds:g} seconds and was stopped. Does a loop in "
+        "it never end? If it is only slow, let torch work on the whole batch at once."
+    )
 
 
 def wrong_type(got: object, expected: object) -> str:
@@ -80,7 +88,8 @@ def wrong_type(got: object, expected: object) -> str:
         )
     if isinstance(expected, float):
         if isinstance(got, Tensor):
-            cause = "Is a sum or a mean missing?" if got.numel() != 1 else "Take it out of that."
+            one = "It holds one number: take that out of the tensor."
+            cause = "Is a sum or a mean missing?" if got.numel() != 1 else one
             came = f"what came back is a tensor of shape {shape(got)}"
             return f"One number is asked for; {came}. {cause}"
         return f"One number is asked for; what came back is {article(got)}."
@@ -131,7 +140,7 @@ def wrong_dtype(got: Tensor, expected: Tensor) -> str:
     causes = {
         "bool": "A comparison gives True and False; here numbers are asked for.",
         "complex128": "Something complex has crept in.",
-        "int64": "Whole numbers came back: was something rounded, compared or counted on the way?",
+        "int64": "Whole numbers came back: perhaps something was rounded, compared or counted.",
     }
     cause = causes.get(have, "")
     if expected.dtype == torch.int64 and got.is_floating_point():
@@ -139,9 +148,9 @@ def wrong_dtype(got: Tensor, expected: Tensor) -> str:
     elif got.is_floating_point() and expected.is_floating_point():
         wider = torch.finfo(got.dtype).bits > torch.finfo(expected.dtype).bits
         cause = (
-            "The result has grown wider than its input."
+            "Here the precision is a part of the task."
             if wider
-            else "Precision was lost on the way: look for a conversion to a fixed dtype."
+            else "Precision was lost: perhaps by a conversion, or by torch's default dtype."
         )
     return f"The result is {have}, expected {want}. {cause}".strip()
 
@@ -154,21 +163,26 @@ def wrong_shape(got: Tensor, expected: Tensor) -> str:
         if got.numel() == 1:
             return f"{start}: one number, but still inside a dimension of size 1."
         return f"{start}: the last step, from many numbers to one, is missing."
+    if expected.numel() == 1 and got.numel() == 1:
+        return (
+            f"{start}: the one number has lost or gained a dimension of size 1. A reduction, an "
+            "index or a `squeeze()` does that. Look up `keepdim` and `squeeze`."
+        )
     if not have:
         return f"{start}: everything was reduced to one number, and more were asked for."
     if got.numel() == expected.numel():
         if have == want[::-1] and len(have) == 2 and 1 not in have:
-            return f"{start}: rows and columns have changed places."
+            return f"{start}: perhaps rows and columns have changed places."
         if [n for n in have if n > 1] == [n for n in want if n > 1]:
             return f"{start}: the numbers may be right. Look up `keepdim` and `squeeze`."
-        return f"{start}: as many numbers, and no longer in rows. Look up what a mask selects."
+        return f"{start}: as many numbers, arranged in another way."
     if have == (*want, *want):
         return f"{start}: every entry met every other one. Look up broadcasting."
     if len(have) == len(want):
-        return f"{start}: was the work done along the wrong dimension?"
+        return f"{start}: too many or too few numbers. Perhaps a step ran along another dimension."
     if len(have) > len(want):
-        return f"{start}: a dimension is left that should have been reduced."
-    return f"{start}: a dimension is missing. Was something reduced or flattened?"
+        return f"{start}: a dimension is left. Perhaps a reduction is missing. Look up `dim`."
+    return f"{start}: a dimension is missing. Perhaps something was reduced or flattened."
 
 
 def is_placeholder(error: BaseException | None) -> bool:
@@ -227,7 +241,8 @@ def _cause(error: BaseException, fn: Callable, solution: Callable, args: tuple) 
         )
     if isinstance(error, AttributeError):
         return "Is that a method of tensors, and is it spelled right?"
-    return f"The arguments were {_shapes(solution, args)}."
+    shapes = _shapes(solution, args)
+    return f"The arguments were {shapes}." if shapes else "Nothing is passed to the function."
 
 
 _CAUSES = {
@@ -250,6 +265,10 @@ _CAUSES = {
     ),
     ("must be real number", "must be tensor, not"): (
         "Functions of `math` take numbers, functions of torch take tensors."
+    ),
+    ("view size is not compatible",): (
+        "This argument does not lie in one piece in memory, for instance because it is a column "
+        "of a table. `view` needs that; `reshape` does not."
     ),
     ("return_types",): (
         "One of the two is a pair of values and indices: some of torch's reductions along a "
@@ -306,16 +325,24 @@ def _named(solution: Callable, args: tuple, describe: Callable) -> str:
     )
 
 
-def relation(got: list[Outcome], expected: list[Outcome], tolerance: float) -> str:
+def relation(got: list[Outcome], expected: list[Outcome], scales: list[float]) -> str:
     """What all the wrong values have in common, where they have something in common."""
     pairs = [_flat(g.value, e.value) for g, e in zip(got, expected, strict=True)]
     if any(pair is None for pair in pairs):
         return ""
     mine = torch.cat([pair[0] for pair in pairs])
     theirs = torch.cat([pair[1] for pair in pairs])
+    half = max((g.coarsest for g in got), key=lambda dtype: torch.finfo(dtype).eps)
+    eps = torch.finfo(half).eps
+    if eps > SINGLE and bool(close(mine, theirs, 8 * eps * max(scales)).all()):
+        return f"The digits of {str(half)[6:]} are right, and these are few: was that dtype needed?"
+    single = any(torch.finfo(g.coarsest).eps >= SINGLE for g in got)
+    tolerance = 8 * SINGLE * max(scales) if single else 1e-9
     wrong = ~close(mine, theirs, tolerance)
     broken = wrong & ~mine.isfinite() & theirs.isfinite()
     if broken.any():
+        if not bool((mine.isfinite() & theirs.isfinite()).any()):
+            return "Every result is NaN or infinite. Which step makes it so?"
         if wrong.sum() == broken.sum():
             return (
                 "Where the result is finite it is right; elsewhere it is NaN or infinite. "
@@ -329,7 +356,15 @@ def relation(got: list[Outcome], expected: list[Outcome], tolerance: float) -> s
     if bool(close(mine, -theirs, tolerance).all()):
         return "Every value has the opposite sign."
     if bool((mine == mine[0]).all()):
-        return "The result is the same whatever the input: are the arguments used?"
+        return (
+            "The result is the same in every case: perhaps an argument is not used, or something "
+            "is rounded."
+        )
+    if bool(close(mine, theirs, 1e-4).all()):
+        return (
+            "Every value is close to the expected one: perhaps a small number was added, or a "
+            "value cut off or rounded."
+        )
     pivot = theirs.abs().argmax()
     factor, offset = mine[pivot] / theirs[pivot], mine[pivot] - theirs[pivot]
     if bool(close(mine, factor * theirs, tolerance).all()):
@@ -350,27 +385,27 @@ def _flat(got: object, expected: object) -> tuple[Tensor, Tensor] | None:
     return None
 
 
-def gradient(got: Outcome, expected: Outcome, name: str) -> str:
+def gradient(got: Tensor | None, error: BaseException | None, name: str) -> str:
     """The value agrees, the gradient does not; say in which way."""
-    if got.gradient_error is not None:
+    if error is not None:
         return (
             "The value is right, but going backward through it raised "
-            f"`{type(got.gradient_error).__name__}: {_first_line(got.gradient_error)}`. "
-            "Was a tensor changed in place after it had been used?"
+            f"`{type(error).__name__}: {_first_line(error)}`. "
+            "Perhaps a tensor was changed in place after it had been used."
         )
-    if got.gradient is None:
+    if got is None:
         return (
             f"The value is right, the gradient with respect to `{name}` is missing: was something "
-            "detached, or is it a constant? Look up what `.detach()`, `.data`, `.item()`, "
-            "`torch.no_grad()`, `torch.tensor()` and NumPy do to the graph."
+            "detached, or is it a constant? `.detach()`, `.data`, `.item()`, `torch.no_grad()`, "
+            "`torch.tensor()` and NumPy cut it off: look up the graph."
         )
-    if not bool(got.gradient.isfinite().all()):
+    if not bool(got.isfinite().all()):
         return (
             f"The value is right, but the gradient with respect to `{name}` is NaN or infinite. "
             "Somewhere inside, an infinite or undefined step is thrown away going forward and "
             "still multiplied with going backward."
         )
     return (
-        f"The value is right, the gradient with respect to `{name}` is not: was a part of the "
-        "computation detached, or does a clamp or a round stop it?"
+        f"The value is right, the gradient with respect to `{name}` is not: perhaps a part of the "
+        "computation was detached, or a clamp, a round or a corner stops it."
     )

@@ -2,10 +2,11 @@
 
 import math
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion import losses
+from companion import linear_losses, losses
 
 ALPHA, BETA = 0.1, 1.0
 
@@ -93,6 +94,52 @@ BINARY = {
     "`binary_symmetric_cross_entropy_with_logits`, bool target": binary_symmetric_of_labels,
     "the same, floating target": binary_symmetric_of_probabilities,
 }
+
+
+def torch_in_chunks(hidden: Tensor, weight: Tensor, target: Tensor) -> Tensor:
+    return F.linear_cross_entropy(hidden, weight, target, options=nn.LinearCrossEntropyOptions())
+
+
+def sce_of_torchs_single_losses(hidden: Tensor, weight: Tensor, target: Tensor) -> Tensor:
+    """SCE from the cross-entropy of each sample, for which torch needs the logits twice."""
+    options = nn.LinearCrossEntropyOptions()
+    ce = F.linear_cross_entropy(hidden, weight, target, reduction="none", options=options).float()
+    return (ALPHA * ce + 4 * BETA * (1 - (-ce).exp())).mean()
+
+
+def linear_symmetric(hidden: Tensor, weight: Tensor, target: Tensor) -> Tensor:
+    return linear_losses.linear_symmetric_cross_entropy(hidden, weight, target)
+
+
+def linear_generalized(hidden: Tensor, weight: Tensor, target: Tensor) -> Tensor:
+    return linear_losses.linear_generalized_cross_entropy(hidden, weight, target)
+
+
+def linear_single_losses(hidden: Tensor, weight: Tensor, target: Tensor) -> Tensor:
+    single = linear_losses.linear_symmetric_cross_entropy(hidden, weight, target, reduction="none")
+    return single.mean()
+
+
+def on_logits(function):
+    """A loss of the logits, with the layer that makes them."""
+    return lambda hidden, weight, target: function(F.linear(hidden, weight), target)
+
+
+def layers() -> dict:
+    """The contenders that take a last layer; torch's own need torch 2.13."""
+    torch.compiler.reset()
+    compiled = torch.compile(on_logits(symmetric), fullgraph=True, dynamic=False)
+    return {
+        "`F.linear_cross_entropy` in chunks": torch_in_chunks,
+        "`linear_symmetric_cross_entropy`": linear_symmetric,
+        "`linear_generalized_cross_entropy`": linear_generalized,
+        "`linear_symmetric_cross_entropy`, single losses": linear_single_losses,
+        "SCE of torch's single losses in chunks": sce_of_torchs_single_losses,
+        "`F.cross_entropy` on logits": on_logits(torch_cross_entropy),
+        "`symmetric_cross_entropy` on logits": on_logits(symmetric),
+        "`symmetric_cross_entropy` on logits, compiled": compiled,
+        "SCE with a clamped one-hot label": on_logits(sce_one_hot),
+    }
 
 
 def check(logits: Tensor, target: Tensor) -> None:

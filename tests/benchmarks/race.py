@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 
-def step(function: Callable, logits: Tensor, target: Tensor) -> None:
-    """One forward and backward pass with a fresh gradient, as in training."""
-    logits.grad = None
-    function(logits, target).backward()
+def step(function: Callable, arguments: tuple[Tensor, ...]) -> None:
+    """One forward and backward pass with fresh gradients, as in training."""
+    for argument in arguments:
+        argument.grad = None
+    function(*arguments).backward()
 
 
 def wait(tensor: Tensor) -> None:
@@ -22,13 +23,13 @@ def wait(tensor: Tensor) -> None:
 
 
 class Race:
-    """Functions of logits and target that take turns; each keeps its best time."""
+    """Functions of the same arguments that take turns; each keeps its best time."""
 
-    def __init__(self, functions: dict[str, Callable], logits: Tensor, target: Tensor) -> None:
+    def __init__(self, functions: dict[str, Callable], *arguments: Tensor, logits: int) -> None:
         self.functions = functions
-        self.logits = logits
-        self.target = target
-        self.steps = 20 if logits.numel() < 10**5 else 5 if logits.numel() < 10**7 else 1  # a turn
+        self.arguments = arguments
+        self.bytes = logits * arguments[0].element_size()
+        self.steps = 20 if logits < 10**5 else 5 if logits < 10**7 else 1  # a turn
         self.seconds = dict.fromkeys(functions, math.inf)
 
     def turn(self, function: Callable) -> float:
@@ -36,14 +37,15 @@ class Race:
 
         A GPU works on while Python asks for the next step, so the steps share one wait.
         """
-        together = self.steps if self.logits.is_cuda else 1
+        first = self.arguments[0]
+        together = self.steps if first.is_cuda else 1
         best = math.inf
         for _ in range(self.steps // together):
-            wait(self.logits)
+            wait(first)
             start = time.perf_counter()
             for _ in range(together):
-                step(function, self.logits, self.target)
-            wait(self.logits)
+                step(function, self.arguments)
+            wait(first)
             best = min(best, (time.perf_counter() - start) / together)
         return best
 
@@ -63,11 +65,10 @@ class Race:
 
     def buffers(self, function: Callable) -> float:
         """Peak memory of one step beyond its arguments, as a multiple of the logits."""
-        step(function, self.logits, self.target)
-        self.logits.grad = None
-        peak = _peak_on_gpu if self.logits.is_cuda else _peak_on_cpu
-        size = self.logits.numel() * self.logits.element_size()
-        return peak(lambda: step(function, self.logits, self.target)) / size
+        for argument in self.arguments:
+            argument.grad = None
+        peak = _peak_on_gpu if self.arguments[0].is_cuda else _peak_on_cpu
+        return peak(lambda: step(function, self.arguments)) / self.bytes
 
 
 def _peak_on_gpu(run: Callable) -> int:

@@ -1,5 +1,7 @@
 """One catalogue per subject: exercises, their cases, and the mistakes that they know."""
 
+from companion.exercises._exercise import Exercise
+from companion.exercises._prediction import Prediction
 from companion.exercises.catalogues import (
     binary_cross_entropy,
     contracts,
@@ -26,4 +28,9 @@ _ORDER = (
     stability,
 )
 
-CATALOGUES = {module.SUBJECT: module.EXERCISES for module in _ORDER}
+CATALOGUES = {
+    module.SUBJECT: tuple(
+        found for found in vars(module).values() if isinstance(found, (Exercise, Prediction))
+    )
+    for module in _ORDER
+}
