@@ -235,7 +235,8 @@ def plot_bars(
             label=name,
         )
         if digits is not None:
-            ax.bar_label(bars, fmt=f"%.{digits}f", padding=3)
+            texts = [f"{bar.get_width():.{digits}f}".replace("-", "−") for bar in bars]
+            ax.bar_label(bars, texts, padding=3)
     ax.set_yticks(places, names)
     ax.invert_yaxis()
     ax.grid(visible=False, axis="y")

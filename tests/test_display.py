@@ -68,6 +68,7 @@ def test_the_picture_has_twice_the_pixels_of_its_width_on_the_page(published):
     width, height = struct.unpack(">II", parts["IHDR"][:8])
     assert width == 2 * metadata["image/png"]["width"] == 1080
     assert height == 660
+    assert parts["PLTE"]  # a palette: a third of the bytes
 
 
 def test_the_same_figure_gives_the_same_bytes_and_names_no_software(published):
@@ -77,7 +78,7 @@ def test_the_same_figure_gives_the_same_bytes_and_names_no_software(published):
     assert first == second
     assert {name for name, _ in chunks(base64.b64decode(first[0]["image/png"]))} == {
         "IHDR",
-        "pHYs",
+        "PLTE",
         "IDAT",
         "IEND",
     }

@@ -59,8 +59,12 @@ def answers(note: nodes.Element) -> list[nodes.Element]:
     for node in siblings[siblings.index(note) + 1 :]:
         if _is("cell_code")(node):
             covered += node.findall(_is("cell_code_output"))
+        elif covered and isinstance(node, nodes.paragraph | nodes.math_block):
+            covered.append(node)
+            if not node.astext().endswith(":"):  # its formula belongs to it
+                break
         elif covered:
-            return covered + [node] * isinstance(node, nodes.paragraph)
+            break
     return covered
 
 
