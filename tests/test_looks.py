@@ -14,7 +14,8 @@ CARD = (
 )
 LONG = "x" * 84
 IMPORTS = "import math\n\nimport torch\n\ntorch.set_num_threads(1)"
-TABLE = '<table class="dataframe"><thead><tr><th>a</th></tr></thead><tr><td>-1.5</td></tr></table>'
+TABLE = """<table class="dataframe"><thead><tr><th>a</th><th>b</th></tr></thead>
+<tbody><tr><td>-1.5</td><td>x</td></tr></tbody></table>"""
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,15 @@ def test_no_line_of_a_cell_is_cut_on_a_desktop(page):
 def test_captions_and_figures_begin_where_the_text_does(page):
     assert left(page, "figcaption") == left(page, "article h1") == left(page, "figure img")
     assert page.locator("figcaption").evaluate("e => getComputedStyle(e).fontWeight") == "400"
+
+
+def test_a_table_has_one_rule_below_each_row_and_no_stripes(page):
+    look = """e => { const s = getComputedStyle(e); return [s.borderLeftWidth, s.borderBottomWidth,
+      getComputedStyle(e.parentElement).backgroundColor]; }"""
+    for cell in ("td:last-child", "th:last-child"):
+        left, below, ground = page.locator(f"table.dataframe {cell}").evaluate(look)
+        assert (left, ground) == ("0px", "rgba(0, 0, 0, 0)")
+        assert below != "0px"
 
 
 def test_input_and_output_differ_and_hints_share_a_line(page):
