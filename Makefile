@@ -37,7 +37,7 @@ bench: environment
 wild:
 	@test -x .venv-wild/bin/python || $(or $(PYTHON),python3) -m venv .venv-wild
 	.venv-wild/bin/python -m pip install --quiet --requirement tests/wild/requirements.txt
-	.venv-wild/bin/python -m pytest tests/wild -q -s -W ignore -o addopts= -o norecursedirs=.git
+	.venv-wild/bin/python -m pytest tests/wild -q -s -W ignore --noconftest -o addopts= -o norecursedirs=.git
 
 serve: book
 	@echo "Serving it at http://localhost:$(PORT)/ until Ctrl-C"

@@ -220,6 +220,8 @@ def contradicted(case: Evidence) -> Found:
     target = case.small[1]
     count = case.layout[1] if case.layout else 2 * case.elementwise
     known = (target >= 0) & (target < count)
+    if case.heard is not None and case.heard.shape == known.shape:
+        known &= case.heard
     if case.elementwise and target.is_floating_point():
         known &= target == target.round()
     if count < 2 or int(known.sum()) < 4 or len(torch.unique(target[known])) < 2:

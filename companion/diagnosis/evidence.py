@@ -426,6 +426,28 @@ class Evidence:
         most = slope.masked_fill(marks > 0, -torch.inf).amax(axis) + near
         return bool((own < least)[known].all()) or bool((own > most)[known].all())
 
+    @functools.cached_property
+    def others_alike(self) -> bool:
+        """Whether all columns that are not a label's own are pulled, or none: not so for levels."""
+        target = self.small[1]
+        marks = self.marks(target)
+        slope = self.slope(self.in_domain(torch.zeros_like(marks)), target)
+        if slope is None:
+            return False
+        axis, other = self.layout[0], marks == 0
+        pulled = other & (slope.abs() > 1e-6 * float(slope.abs().max()))
+        return bool((~pulled.any(axis) | (pulled == other).all(axis)).all())
+
+    @functools.cached_property
+    def heard(self) -> Tensor | None:
+        """Which targets pull at an output at all: those behind a mask do not."""
+        output, target = self.small
+        slope = self.slope(self.in_domain(torch.zeros_like(output)), target)
+        if slope is None:
+            return None
+        pulled = slope.abs() > 0
+        return pulled.any(self.layout[0]) if self.layout else pulled
+
 
 def sample(output: Any, target: Any) -> tuple[Tensor, Tensor] | None:
     """Return rows, and of large rows places, of a large batch; None where it need not be cut."""

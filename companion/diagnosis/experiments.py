@@ -289,7 +289,7 @@ def _direction(case: Evidence) -> Found:
     free = case.elementwise and case.producer.kind in ("linear", "leaf")
     if case.domain == "unknown" and not (free and ask.span(case.output)[0] < 0):
         return
-    if case.layout is not None and not case.own_column:
+    if case.layout is not None and not (case.own_column and case.others_alike):
         return
     # The output turns, and the target turns: weights of the labels may deceive about one of them.
     turned = case.turned(target)
