@@ -468,27 +468,22 @@ def test_one_logit_moves_by_the_keyboard(explorer):
 
 
 @pytest.mark.parametrize(
-    ("chart", "slider", "expected"),
-    [("binary-chart", "binary-logit", 10), ("classes-chart", "logit-0", 2.5)],
+    ("chart", "slider"), [("binary-chart", "binary-logit"), ("classes-chart", "logit-0")]
 )
-def test_the_line_follows_the_pointer(explorer, chart, slider, expected):
-    explorer.locator(f"#{chart}").scroll_into_view_if_needed()
-    box = explorer.locator(f"#{chart}").bounding_box()
+def test_the_line_follows_the_pointer(explorer, chart, slider):
+    svg = explorer.locator(f"#{chart}")
     left, right, *_ = explorers.LOSSES_OF_ONE  # of 400 units; both charts have this width
-    places = [left + share * (right - left) for share in (0.5, 0.75)]
-    start, end = (box["x"] + place / 400 * box["width"] for place in places)
-    explorer.mouse.move(start, box["y"] + box["height"] / 2)
+    width = svg.bounding_box()["width"]
+    start, end = ((left + share * (right - left)) / 400 * width for share in (0.5, 0.75))
+    svg.hover(position={"x": start, "y": 100})
     explorer.mouse.down()
-    explorer.mouse.move(end, box["y"] + box["height"] / 3)
+    svg.hover(position={"x": end, "y": 80})
     explorer.mouse.up()
-    explorer.mouse.move(start, box["y"] + box["height"] / 2)
-    assert float(explorer.input_value(f"#{slider}")) == pytest.approx(expected, abs=0.5)
-    side = f"M{explorers.Frame(*map(float, frame_of(explorer, chart))).x(expected):.1f} "
-    assert line(explorer, chart, "marker").startswith(side)
-
-
-def frame_of(page, chart: str) -> list[str]:
-    return page.get_attribute(f"#{chart}", "data-frame").split()
+    svg.hover(position={"x": start, "y": 100})
+    frame = explorers.Frame(*map(float, svg.get_attribute("data-frame").split()))
+    value = float(explorer.input_value(f"#{slider}"))
+    assert value == pytest.approx(frame.x0 + 0.75 * (frame.x1 - frame.x0), abs=0.5)
+    assert line(explorer, chart, "marker").startswith(f"M{frame.x(value):.1f} ")
 
 
 NUMBERS = {

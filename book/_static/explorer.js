@@ -62,7 +62,7 @@ window.explorer = (function () {
     return form.querySelector(`input[name="${name}"]:checked`)?.value;
   }
 
-  /* The line across a chart follows the pointer, and takes its slider along. */
+  /* The line of a chart follows the pointer, and so its slider. */
   function drag(svg, slider) {
     function move(event) {
       const here = new DOMPoint(event.clientX, event.clientY)
@@ -72,13 +72,11 @@ window.explorer = (function () {
       input.value = x0 + ((here.x - x(x0)) / (x(x1) - x(x0))) * (x1 - x0);
       input.dispatchEvent(new Event("input", { bubbles: true }));
     }
-    svg.addEventListener("pointerdown", (event) => {
+    svg.onpointerdown = (event) => {
       svg.setPointerCapture(event.pointerId);
       move(event);
-    });
-    svg.addEventListener("pointermove", (event) => {
-      if (svg.hasPointerCapture(event.pointerId)) move(event);
-    });
+    };
+    svg.onpointermove = (event) => svg.hasPointerCapture(event.pointerId) && move(event);
     svg.classList.add("draggable");
   }
 
