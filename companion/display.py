@@ -14,6 +14,8 @@ import torch
 from IPython import get_ipython
 from IPython.display import publish_display_data
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image  # matplotlib needs it, too
 
 from companion.figures import style
 
@@ -46,9 +48,14 @@ def show(fig: Figure, *, alt: str, caption: str) -> None:
     alt = " ".join(_text("alt", alt).split())
     caption = _text("caption", caption).strip()
     with style():
-        png = io.BytesIO()
-        # Without the Software entry the same picture has the same bytes in every version.
-        fig.savefig(png, format="png", metadata={"Software": None})
+        # What a chapter writes by itself is as large as the rest, which a phone leaves legible.
+        for text in fig.findobj(Text):
+            text.set_fontsize(max(text.get_fontsize(), mpl.rcParams["font.size"]))
+        drawn, png = io.BytesIO(), io.BytesIO()
+        fig.savefig(drawn, format="png")
+        # 256 colours are enough for lines and letters, and make a third of the bytes.
+        colors = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        colors.save(png, format="png", optimize=True)
         # Twice as many pixels as the page shows: sharp on a phone.
         width = round(fig.get_size_inches()[0] * mpl.rcParams["savefig.dpi"] / 2)
     plt.close(fig)

@@ -235,7 +235,8 @@ def plot_bars(
             label=name,
         )
         if digits is not None:
-            ax.bar_label(bars, fmt=f"%.{digits}f", padding=3, fontsize=9.5)
+            texts = [f"{bar.get_width():.{digits}f}".replace("-", "−") for bar in bars]
+            ax.bar_label(bars, texts, padding=3)
     ax.set_yticks(places, names)
     ax.invert_yaxis()
     ax.grid(visible=False, axis="y")
@@ -422,9 +423,7 @@ def plot_matrix(
     ax.imshow(values, cmap=_HEAT, vmin=0, vmax=top, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         color = "white" if value > 0.55 * top else "#222222"
-        ax.text(
-            column, row, f"{value:.{digits}f}", ha="center", va="center", color=color, fontsize=9
-        )
+        ax.text(column, row, f"{value:.{digits}f}", ha="center", va="center", color=color)
     ax.set_xticks(range(columns), xticks)
     ax.set_yticks(range(rows), yticks)
     ax.tick_params(length=0)
@@ -538,7 +537,7 @@ def plot_blocks(
                 "linewidth": 1.4,
             }
             ax.add_patch(mpl.patches.FancyBboxPatch((column - 0.4, row - 0.25), 0.8, 0.5, **box))
-            ax.text(column, row, text, ha="center", va="center", fontsize=9, linespacing=1.3)
+            ax.text(column, row, text, ha="center", va="center", linespacing=1.3)
             if column:
                 ax.annotate(
                     "",
@@ -559,7 +558,7 @@ def plot_blocks(
         ax.plot(
             [column, column + 0.3], [bottom, bottom], color=color, linestyle=style, linewidth=1.6
         )
-        ax.text(column + 0.38, bottom, text, va="center", fontsize=9)
+        ax.text(column + 0.38, bottom, text, va="center")
     ax.set(xlim=(-0.45, columns - 0.55), ylim=(len(chains) - 0.25, -0.75))
     ax.set_axis_off()
     return ax

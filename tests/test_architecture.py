@@ -23,7 +23,7 @@ MAP = {
     "diagnosis": ({"_isolation", "losses"}, {"torch"}),
     "testing": ({"diagnosis"}, set()),
     "exercises": ({"_isolation"}, {"torch", "numpy"}),
-    "display": ({"figures"}, {"torch", "matplotlib", "IPython"}),
+    "display": ({"figures"}, {"torch", "matplotlib", "IPython", "PIL"}),
 }
 
 

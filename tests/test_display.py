@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.text import Text
 
 from companion import display, figures
 
@@ -67,6 +68,7 @@ def test_the_picture_has_twice_the_pixels_of_its_width_on_the_page(published):
     width, height = struct.unpack(">II", parts["IHDR"][:8])
     assert width == 2 * metadata["image/png"]["width"] == 1080
     assert height == 660
+    assert parts["PLTE"]  # a palette: a third of the bytes
 
 
 def test_the_same_figure_gives_the_same_bytes_and_names_no_software(published):
@@ -76,7 +78,7 @@ def test_the_same_figure_gives_the_same_bytes_and_names_no_software(published):
     assert first == second
     assert {name for name, _ in chunks(base64.b64decode(first[0]["image/png"]))} == {
         "IHDR",
-        "pHYs",
+        "PLTE",
         "IDAT",
         "IEND",
     }
@@ -87,6 +89,17 @@ def test_settings_of_the_reader_do_not_change_the_picture(published):
     with plt.rc_context({"savefig.dpi": 50, "savefig.facecolor": "red", "savefig.bbox": "tight"}):
         display.show(figure(), alt="a", caption="c")
     assert published[0] == published[2]
+
+
+def test_every_letter_is_legible_on_a_phone(published):
+    fig, ax = figures.new_figure()
+    figures.plot_curves([0, 1], {"a": [0, 1]}, xlabel="x", ylabel="y", ax=ax)
+    ax.text(0.5, 0.5, "written by the chapter", fontsize=6)
+    display.show(fig, alt="A line.", caption="A line.")
+    edge_to_edge = 375 / (100 * fig.get_figwidth())
+    texts = [text for text in fig.findobj(Text) if text.get_text()]
+    assert len(texts) > 4
+    assert all(text.get_fontsize() * 100 / 72 * edge_to_edge >= 11 for text in texts)
 
 
 def test_line_breaks_in_texts_do_not_matter(published):

@@ -467,6 +467,51 @@ def test_one_logit_moves_by_the_keyboard(explorer):
         assert line(explorer, "binary-chart", name) != before, name
 
 
+@pytest.mark.parametrize(
+    ("chart", "slider"), [("binary-chart", "binary-logit"), ("classes-chart", "logit-0")]
+)
+def test_the_line_follows_the_pointer(explorer, chart, slider):
+    svg = explorer.locator(f"#{chart}")
+    left, right, *_ = explorers.LOSSES_OF_ONE  # of 400 units; both charts have this width
+    width = svg.bounding_box()["width"]
+    start, end = ((left + share * (right - left)) / 400 * width for share in (0.5, 0.75))
+    svg.hover(position={"x": start, "y": 100})
+    explorer.mouse.down()
+    svg.hover(position={"x": end, "y": 80})
+    explorer.mouse.up()
+    svg.hover(position={"x": start, "y": 100})
+    frame = explorers.Frame(*map(float, svg.get_attribute("data-frame").split()))
+    value = float(explorer.input_value(f"#{slider}"))
+    assert value == pytest.approx(frame.x0 + 0.75 * (frame.x1 - frame.x0), abs=0.5)
+    assert line(explorer, chart, "marker").startswith(f"M{frame.x(value):.1f} ")
+
+
+NUMBERS = {
+    "which_loss": ("#binary-rows td", "#classes .wide td"),
+    "threshold": ("#threshold-measures td",),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_sliders_chart_and_numbers_fit_one_screen(browser, home, name):
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    page.goto(f"{home}book/{name}.html")
+    for selector in NUMBERS[name]:
+        last = page.locator(selector).last
+        top = last.locator("xpath=ancestor::form").bounding_box()["y"]
+        box = last.bounding_box()
+        assert box["y"] + box["height"] - top < 800 - 48, selector  # beneath the bar at the top
+    page.close()
+
+
+def test_on_a_phone_the_slider_stays_with_the_numbers(browser, home):
+    page = browser.new_page(viewport={"width": 375, "height": 800}, reduced_motion="reduce")
+    page.goto(f"{home}book/threshold.html")
+    page.locator("#threshold-measures").evaluate("e => e.scrollIntoView({block: 'center'})")
+    assert 40 < page.locator("#threshold-cut").bounding_box()["y"] < 200
+    page.close()
+
+
 def test_three_logits_move_by_the_keyboard(explorer):
     curves = {name: line(explorer, "classes-chart", name) for name in explorers.CLASSES}
     explorer.focus("#logit-1")
@@ -631,17 +676,18 @@ def test_focus_is_seen_and_nothing_moves_by_itself(browser, home, part):
 
 
 def test_scripts_and_styles_are_loaded_where_they_are_used(site):
-    loads = {}
+    names = {"threshold": "explorer_threshold.js"}
+    forms = {}
     for path in site.rglob("*.html"):
         html = path.read_text(encoding="utf-8")
         found = set(re.findall(r"_static/(explorer[\w]*\.(?:js|css))", html))
-        if found:
-            loads[path.name] = found
-    assert loads == {
-        "index.html": {"explorer.css", "explorer.js", "explorer_losses.js"},
-        "which_loss.html": {"explorer.css", "explorer.js", "explorer_losses.js"},
-        "threshold.html": {"explorer.css", "explorer.js", "explorer_threshold.js"},
-    }
+        forms[path.stem] = re.findall(r'<form class="explorer" id="([\w-]+)"', html)
+        scripts = {names.get(form, "explorer_losses.js") for form in forms[path.stem]}
+        assert found == (scripts and scripts | {"explorer.css", "explorer.js"}), path.name
+    assert forms["which_loss"] == ["chooser", "binary", "classes"]
+    assert forms["01_logits_and_probabilities"] == ["probabilities"]
+    assert forms["03_binary_cross_entropy"] == ["binary"]
+    assert forms["04_cross_entropy"] == ["classes"]
 
 
 def test_they_stay_small():

@@ -70,7 +70,7 @@ def test_a_figure_gets_its_text_and_caption_from_its_own_output(tmp_path):
         output(text_markdown="The dot is *red*, for $x = 0$.", text_plain="The dot"),
     )
     note = nbformat.v4.new_markdown_cell("> **Predict.** Which $x$?\n\n> A quote.")
-    status, printed = build(small_book(tmp_path, figure, note), tmp_path)
+    status, printed = build(small_book(tmp_path, note, figure), tmp_path)
     assert status == 0, printed[-3000:]
     page = parsed(tmp_path / "_build/html/chapter.html")
     shown = page.select_one("article figure")

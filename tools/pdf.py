@@ -33,21 +33,10 @@ ONLY_ON_SCREEN = ".headerlink, .toctree-wrapper, .pdf, script, [hidden]"
 HEADINGS = "h1, h2, h3, h4, h5, h6"
 IDS = ("id", "for", "aria-labelledby", "aria-describedby")
 PRINTED = """
-@page { size: A4; margin: 18mm 17mm 20mm; }
-html, body { background: white; font-size: 10pt; }
+@page { size: A4; }
 body { margin: 0; }
 article.bd-article { padding: 0; }
-article.bd-article h1 { break-before: page; font-size: 20pt; }
-h1, h2, h3, h4 { break-after: avoid; }
-.bd-article h2 { margin-top: 1.6rem; }
-figure, table, .admonition, .claim { break-inside: avoid; }
-.bd-article div.cell div.cell_input, .bd-article div.highlight pre { break-inside: auto; }
-.bd-article div.highlight pre, .bd-article .cell_output pre {
-  white-space: pre-wrap; overflow-wrap: anywhere; font-size: 8.2pt; line-height: 1.35;
-}
-.bd-article .pst-scrollable-table-container, .bd-article .text_html { overflow: visible; }
-.bd-article :is(td, th) :is(code, span.pre) { white-space: normal; overflow-wrap: anywhere; }
-.bd-article img { max-width: 78%; }
+article.bd-article h1 { break-before: page; }
 article.bd-article .title-page h1 { break-before: auto; padding-top: 85mm; font-size: 34pt; }
 .answer-title { break-after: avoid; }
 a.heading { color: inherit; text-decoration: none; }

@@ -1,5 +1,6 @@
 """What the book needs of Sphinx that no package gives: each function does one thing to the site."""
 
+import ast
 import json
 import re
 from itertools import pairwise
@@ -91,6 +92,46 @@ def _caption(bundle: nodes.container, following: nodes.container) -> None:
     following.parent.remove(following)
 
 
+class FoldImports(SphinxTransform):
+    """Fold what a chapter has to import: it opens with its puzzle."""
+
+    default_priority = 500
+
+    def apply(self, **kwargs) -> None:
+        """Let MyST-NB hide each cell that only imports and sets torch up."""
+        for cell in self.document.findall(_is("cell_code")):
+            if _only_imports(cell.next_node(nodes.literal_block)):
+                prompts = {"prompt_show": "Imports", "prompt_hide": "Imports"}
+                cell.attributes |= {"hide_mode": "input", **prompts}
+
+
+def _only_imports(source: nodes.literal_block) -> bool:
+    """Whether every statement imports something, or is a call such as torch.set_num_threads(1)."""
+    if not source or not re.search(r"^(from|import)\b", source.astext()):
+        return False
+    try:
+        lines = ast.parse(source.astext()).body
+    except SyntaxError:  # a magic command
+        return False
+    setting = re.compile(r"torch\.set_")
+    return all(
+        isinstance(line, ast.Import | ast.ImportFrom) or setting.match(ast.unparse(line))
+        for line in lines
+    )
+
+
+class TrueMinus(SphinxTransform):
+    """Set the minus of a number in a table as the prose does."""
+
+    default_priority = 500
+
+    def apply(self, **kwargs) -> None:
+        """Replace the hyphen before a digit at the beginning of each cell."""
+        for raw in self.document.findall(nodes.raw):
+            if 'class="dataframe"' in raw.astext():
+                raw[:] = [nodes.Text(re.sub(r"(<td[^>]*>)-(?=\d)", r"\1−", raw.astext()))]
+
+
 class NotesFromQuotes(SphinxTransform):
     """Turn a quote that opens with bold words and a full stop into a styled note.
 
@@ -169,6 +210,7 @@ REPAIRS = [
     (r'role="doc-biblioentry"', 'role="listitem"'),
     (r' role="doc-backlink"', ""),
     (r"<th[^>]*>\s*</th>", "<td></td>"),
+    (r'(<html[^>]*) data-theme="auto"', r'\1 data-theme="light"'),  # without scripts: some theme
     (r'<dt id="term-[^"]*"(?=>[^<]*[一-鿿])', r'\g<0> lang="zh"'),
 ]
 
@@ -215,5 +257,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("doctree-read", require_alternative_text)
     app.connect("autodoc-skip-member", require_docstrings)
     app.add_transform(FiguresFromOutputs)
+    app.add_transform(FoldImports)
+    app.add_transform(TrueMinus)
     app.add_transform(NotesFromQuotes)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

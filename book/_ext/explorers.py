@@ -1,5 +1,7 @@
 """The ``explorer`` directive: a part to play with, complete before any script has run.
 
+A chapter, which is portable Markdown, asks for one by the comment ``<!-- explorer: NAME -->``.
+
 Its form stands in ``book/explorer_<name>.html``. Numbers and curves are filled in here, by torch
 and the companion, for the values at which the sliders begin; ``explorer*.js`` computes them anew
 when a slider moves. Without JavaScript the sliders stay hidden and the picture remains.
@@ -18,6 +20,7 @@ import torch.nn.functional as F
 import which_loss
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 from torch import Tensor
 
@@ -512,6 +515,13 @@ def classes() -> str:
     return html.replace("<!-- chart -->", classes_chart(logits, 0))
 
 
+def probabilities() -> str:
+    """Write the explorer of three scores: that of three logits without what it says of losses."""
+    html = fill(_form("classes"), classes_values([0.9, 0.2, 0.8], 0))
+    html = html.replace('id="classes"', 'id="probabilities"').replace("<!-- chart -->", "")
+    return re.sub(r"<!-- of a label -->.*?<!-- end -->", "", html, flags=re.S)
+
+
 def threshold() -> str:
     """Write the explorer of the threshold."""
     held, cut, miss = held_out(), 0.0, 10.0
@@ -535,8 +545,18 @@ EXPLORERS = {
     "three_ways": (three_ways, "explorer_losses.js"),
     "binary": (binary, "explorer_losses.js"),
     "classes": (classes, "explorer_losses.js"),
+    "probabilities": (probabilities, "explorer_losses.js"),
     "threshold": (threshold, "explorer_threshold.js"),
 }
+
+
+def part(name: str, env) -> nodes.raw:
+    """Build one of them, and note what its page is made of and has to load."""
+    write, script = EXPLORERS[name]
+    html = write()
+    for source in (*BOOK.glob("explorer_*.html"), BOOK / "threshold.json"):
+        env.note_dependency(str(source))
+    return nodes.raw(html, html, format="html", assets=["explorer.css", "explorer.js", script])
 
 
 class Explorer(SphinxDirective):
@@ -545,15 +565,20 @@ class Explorer(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Build it, and note what its page has to load."""
-        name = self.arguments[0]
-        write, script = EXPLORERS[name]
-        html = write()
-        for source in (f"explorer_{name}.html", "threshold.json"):
-            self.env.note_dependency(str(BOOK / source))
-        return [
-            nodes.raw(html, html, format="html", assets=["explorer.css", "explorer.js", script])
-        ]
+        """Build it."""
+        return [part(self.arguments[0], self.env)]
+
+
+class ExplorersFromComments(SphinxTransform):
+    """The same in a chapter."""
+
+    default_priority = 500
+
+    def apply(self, **kwargs) -> None:
+        """Replace each comment that names a part."""
+        for raw in list(self.document.findall(nodes.raw)):
+            if found := re.fullmatch(r"<!-- explorer: (\w+) -->", raw.astext().strip()):
+                raw.replace_self(part(found[1], self.env))
 
 
 def load_assets(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
@@ -569,5 +594,6 @@ def load_assets(app: Sphinx, pagename: str, templatename: str, context: dict, do
 def setup(app: Sphinx) -> dict:
     """Register the directive."""
     app.add_directive("explorer", Explorer)
+    app.add_transform(ExplorersFromComments)
     app.connect("html-page-context", load_assets)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

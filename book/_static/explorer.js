@@ -59,13 +59,33 @@ window.explorer = (function () {
   }
 
   function chosen(form, name) {
-    return form.querySelector(`input[name="${name}"]:checked`).value;
+    return form.querySelector(`input[name="${name}"]:checked`)?.value;
+  }
+
+  /* The line of a chart follows the pointer, and so its slider. */
+  function drag(svg, slider) {
+    function move(event) {
+      const here = new DOMPoint(event.clientX, event.clientY)
+        .matrixTransform(svg.getScreenCTM().inverse());
+      const { x, x0, x1 } = frame(svg);
+      const input = slider();
+      input.value = x0 + ((here.x - x(x0)) / (x(x1) - x(x0))) * (x1 - x0);
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    svg.onpointerdown = (event) => {
+      svg.setPointerCapture(event.pointerId);
+      move(event);
+    };
+    svg.onpointermove = (event) => svg.hasPointerCapture(event.pointerId) && move(event);
+    svg.classList.add("draggable");
   }
 
   /* Show the controls, hide what stands in for them, and follow every change. */
-  function start(id, show) {
+  function start(id, show, slider) {
     const form = document.getElementById(id);
     if (!form) return;
+    const svg = form.querySelector(".chart");
+    if (svg && slider) drag(svg, () => document.getElementById(slider(form)));
     for (const part of form.querySelectorAll(".with-script")) part.hidden = false;
     for (const part of form.querySelectorAll(".without-script")) part.hidden = true;
     form.addEventListener("input", () => show(form));

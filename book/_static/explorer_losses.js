@@ -203,7 +203,7 @@
 
   function showClasses(form) {
     const logits = [0, 1, 2].map((k) => Number(byId(`logit-${k}`).value));
-    const label = Number(chosen(form, "label"));
+    const label = Number(chosen(form, "label") || 0);
     const now = classes(logits, label);
     fill(form, now);
     logits.forEach((z, k) => {
@@ -211,6 +211,7 @@
       form.querySelector(`[data-bar="${k}"]`).style.width = `${100 * now.softmax[k]}%`;
     });
     const svg = byId("classes-chart");
+    if (!svg) return;
     const moved = (x) => logits.map((z, k) => (k === label ? x : z));
     const curve = steps(-5, 5, 50).map((x) => [x, classes(moved(x), label)]);
     for (const { dataset } of svg.querySelectorAll("[data-curve]")) {
@@ -223,6 +224,7 @@
 
   start("chooser", showChooser);
   start("three-ways", showThreeWays);
-  start("binary", showBinary);
-  start("classes", showClasses);
+  start("binary", showBinary, () => "binary-logit");
+  start("classes", showClasses, (form) => `logit-${chosen(form, "label")}`);
+  start("probabilities", showClasses);
 })();

@@ -82,7 +82,7 @@
     least: (miss) => cheapest(all, miss).cut,
   };
 
-  start("threshold", show);
+  start("threshold", show, () => "threshold-cut");
   byId("threshold").addEventListener("click", (event) => {
     const jump = JUMPS[event.target.dataset.jump];
     if (!jump) return;
