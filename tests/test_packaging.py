@@ -41,14 +41,18 @@ NOT_SOURCE = {"_build", "build", "dist", "__pycache__"}
 
 def closure(requirements):
     """All distributions that the requirements bring, found in the running environment."""
-    found, todo = {}, [Requirement(line) for line in requirements]
+    found, seen = {}, set()
+    todo = [(Requirement(line), "") for line in requirements]
     while todo:
-        requirement = todo.pop()
-        name = canonicalize_name(requirement.name)
-        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+        requirement, extra = todo.pop()
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
             continue
+        name = canonicalize_name(requirement.name)
         found[name] = metadata.distribution(name)
-        todo += [Requirement(line) for line in found[name].requires or []]
+        for wanted in {"", *requirement.extras}:  # torch asks for cuda-toolkit[cudart,…]
+            if (name, wanted) not in seen:
+                seen.add((name, wanted))
+                todo += [(Requirement(line), wanted) for line in found[name].requires or []]
     return list(found.values())
 
 
