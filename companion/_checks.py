@@ -1,7 +1,7 @@
 """The questions that the companion asks of its arguments, and how it complains.
 
 Each check returns nothing or a fact about its argument, and raises a sentence of one form:
-the argument, the rule, what arrived, the likely mend. TypeError is for a wrong kind or dtype,
+the argument, the rule, what arrived, the likely fix. TypeError is for a wrong kind or dtype,
 ValueError for a wrong shape or range.
 
 Checks of shape and dtype look at no value, so they cost nothing and may stand in compiled code.
@@ -22,7 +22,7 @@ def describe(value: object) -> str:
 
 
 def complaint(name: str, rule: str, arrived: object, mend: str = "") -> str:
-    """Write the text of an error: the argument, the rule, what arrived, the likely mend."""
+    """Write the text of an error: the argument, the rule, what arrived, the likely fix."""
     got = arrived if isinstance(arrived, str) else describe(arrived)
     return f"{name} must {rule}; got {got}. {mend}".rstrip()
 
@@ -39,7 +39,7 @@ def floating(value: object, name: str, mend: str | None = None) -> None:
     """Require a tensor of floating dtype."""
     tensor(value, name)
     if not value.is_floating_point():
-        mend = f"{name}.float() mends it." if mend is None else mend
+        mend = f"{name}.float() fixes it." if mend is None else mend
         raise TypeError(complaint(name, "be floating", value, mend))
 
 
@@ -67,7 +67,7 @@ def same_dtype(input: Tensor, value: Tensor, name: str) -> None:
     """Require the dtype of ``input``."""
     if value.dtype != input.dtype:
         rule = f"have the dtype of input, {str(input.dtype).removeprefix('torch.')}"
-        mend = f"{name}.to(input.dtype) mends it."
+        mend = f"{name}.to(input.dtype) fixes it."
         raise TypeError(complaint(name, rule, value, mend))
 
 
@@ -136,7 +136,7 @@ def class_indices(input: Tensor, target: Tensor, mend: str = "") -> None:
     tensor(target, "target")
     shape = (*input.shape[:dim], *input.shape[dim + 1 :])
     if target.dtype not in (torch.int64, torch.uint8):
-        mend = mend or "target.long() mends it."
+        mend = mend or "target.long() fixes it."
         raise TypeError(complaint("target", "hold class indices (int64)", target, mend))
     if target.shape == shape:
         return

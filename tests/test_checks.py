@@ -68,7 +68,7 @@ def test_what_is_right_passes(check, arguments):
             _checks.floating,
             (INDICES, "target"),
             TypeError,
-            "target must be floating; got int64 of shape (4,). target.float() mends it.",
+            "target must be floating; got int64 of shape (4,). target.float() fixes it.",
         ),
         (
             _checks.same_shape,
@@ -95,7 +95,7 @@ def test_what_is_right_passes(check, arguments):
             (LOGITS, torch.ones(3, dtype=torch.float64), "weight"),
             TypeError,
             "weight must have the dtype of input, float32; got float64 of shape (3,). "
-            "weight.to(input.dtype) mends it.",
+            "weight.to(input.dtype) fixes it.",
         ),
         (
             _checks.broadcasts_to,
@@ -153,14 +153,14 @@ def test_what_is_right_passes(check, arguments):
             _checks.class_dim,
             (INDICES,),
             TypeError,
-            "input must be floating; got int64 of shape (4,). input.float() mends it.",
+            "input must be floating; got int64 of shape (4,). input.float() fixes it.",
         ),
         (
             _checks.class_indices,
             (LOGITS, INDICES.int()),
             TypeError,
             "target must hold class indices (int64); got int32 of shape (4,). "
-            "target.long() mends it.",
+            "target.long() fixes it.",
         ),
         (
             _checks.class_indices,

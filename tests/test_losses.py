@@ -416,7 +416,7 @@ Z, Y, P = torch.zeros(4, 3), torch.tensor([0, 1, 2, 1]), torch.full((4, 3), 1 / 
             (Z[:, 0], Y),
             {},
             TypeError,
-            "target must be floating; got int64 of shape (4,). target.float() mends it.",
+            "target must be floating; got int64 of shape (4,). target.float() fixes it.",
         ),
         (
             "binary_cross_entropy_with_logits",
