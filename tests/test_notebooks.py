@@ -76,6 +76,7 @@ def test_outputs_hold_no_stderr_and_no_path(path):
     for cell in code_cells(nbformat.read(path, as_version=4)):
         for output in cell.outputs:
             assert output.get("name") != "stderr", cell.source
+            output.get("data", {}).pop("image/png", None)  # its letters may spell anything
             assert not re.search(r"/(home|root|tmp|Users|work)/|\.venv|0x[0-9a-f]{6}", str(output))
 
 
