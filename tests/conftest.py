@@ -13,6 +13,7 @@ from torch import Tensor
 
 import companion.losses
 from tests.browsing import browser, home, serve, site  # noqa: F401, fixtures
+from tests.chapter_cells import as_chapters_compute
 
 # Threads of workers that share the cores wait for one another, and take ten times as long.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -48,6 +49,13 @@ def batch() -> Batch:
     probs = torch.randn(6, 3, generator=generator, dtype=torch.float64).softmax(dim=1)
     weight = torch.tensor([0.5, 1.0, 3.0], dtype=torch.float64)
     return Batch(logits, target, probs, weight)
+
+
+@pytest.fixture(scope="module")
+def float64():
+    """The settings of a chapter, for tests that train as it does."""
+    with as_chapters_compute():
+        yield
 
 
 @pytest.fixture(scope="session")

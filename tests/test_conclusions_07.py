@@ -8,12 +8,7 @@ from tests.chapter_cells import room_of
 SEEDS = (20, 21, 22, 23, 24)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def float64():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 @pytest.fixture(scope="module")

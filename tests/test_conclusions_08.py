@@ -12,12 +12,7 @@ from tests.chapter_cells import room_of
 RATES = {"focal": 0.003, "asymmetric": 0.003}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def float64():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,7 @@ SEEDS = range(200, 205)
 RATES = {SYMMETRIC: (0.02, 0.1, 0.2), PAIR: (0.05,)}  # the latter suits every way there
 
 
-@pytest.fixture(autouse=True)
-def exact():
-    """Compute as the chapter does, and only here."""
-    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
-    experiment.settle()
-    yield
-    torch.set_default_dtype(dtype)
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 @cache

@@ -3,24 +3,19 @@
 import math
 
 import pytest
-import torch
 
 from tests.chapter_cells import room_of
+
+pytestmark = pytest.mark.usefixtures("float64")
 
 FLOOR = math.log(1 + math.exp(-1))  # of a second softmax over two classes
 SEEDS = (1, 2, 3)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def chapter():
-    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+@pytest.fixture(scope="module")
+def chapter(float64):
     cells = ("def train(", "def features_and_head", "def run(", "grams = 3000", "def train_both")
-    room = room_of("10_nan", *cells)
-    torch.set_default_dtype(torch.float64)
-    torch.set_num_threads(1)
-    yield room
-    torch.set_default_dtype(dtype)
-    torch.set_num_threads(threads)
+    return room_of("10_nan", *cells)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

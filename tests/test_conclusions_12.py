@@ -23,13 +23,8 @@ def curves(seed):
 
 
 @pytest.fixture(scope="module", params=[1, 2, 3])
-def patients(request):
-    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
-    try:
-        yield dict(enumerate(curves(request.param), 1))
-    finally:
-        torch.set_default_dtype(dtype)
-        torch.set_num_threads(threads)
+def patients(request, float64):
+    return dict(enumerate(curves(request.param), 1))
 
 
 def test_every_fix_helps(patients):
