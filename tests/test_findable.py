@@ -76,7 +76,9 @@ def nowhere(tmp_path_factory):
     if CONFIGURED == ADDRESS:
         settings = folder / "clone" / "_config.yml"
         settings.write_text(
-            settings.read_text().replace(ADDRESS, f"{address.UNSET}logits-to-losses")
+            settings.read_text().replace(
+                ADDRESS, f"https://github.com/{address.NOBODY}logits-to-losses"
+            )
         )
     pages = ["book/how_to_use", "book/use_sce", "book/status", "notebooks/04_cross_entropy"]
     toc = {

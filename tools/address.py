@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.transforms import SphinxTransform
 
-UNSET = "https://github.com/SET_OWNER/"
+NOBODY = "SET_OWNER/"
 REMOTE = re.compile(r"(?:https://|ssh://git@|git@)github\.com[:/]([\w-]+/[\w.-]+?)(?:\.git)?/?")
 
 
@@ -38,7 +38,7 @@ def remote(root: Path) -> str | None:
 def settle(app: Sphinx, config: Config) -> None:
     """Find the address where the settings have none; without one, show no button that needs it."""
     options = config.html_theme_options
-    if not options["repository_url"].startswith(UNSET):
+    if NOBODY not in options["repository_url"]:
         return
     options["repository_url"] = remote(Path(app.srcdir)) or ""
     if not options["repository_url"]:
@@ -53,24 +53,21 @@ class Readdress(SphinxTransform):
 
     def apply(self, **kwargs) -> None:
         """Go through the links and the blocks of code that name the address of nobody."""
-        configured, _ = repository(Path(self.app.srcdir))
         found = self.config.html_theme_options["repository_url"]
-        if not configured.startswith(UNSET):
-            return
         for link in list(self.document.findall(nodes.reference)):
-            if not link.get("refuri", "").replace("/github/", "/github.com/").count(UNSET[8:]):
+            if NOBODY not in link.get("refuri", ""):
                 continue
             if found:
-                owner = "/".join(found.split("/")[3:])
-                link["refuri"] = re.sub(r"SET_OWNER/[\w-]+", owner, link["refuri"])
+                owner = found.removeprefix("https://github.com/")
+                link["refuri"] = re.sub(rf"{NOBODY}[\w-]+", owner, link["refuri"])
             elif link.astext() == "Open in Colab":
                 link.parent.parent.remove(link.parent)
             else:
                 link.replace_self(link.children)
         for block in list(self.document.findall(nodes.literal_block)):
-            if UNSET not in block.astext():
+            if NOBODY not in block.astext():
                 continue
-            code = block.astext().replace(configured, found)
+            code = re.sub(rf"https://github\.com/{NOBODY}[\w-]+", found, block.astext())
             if not found:  # the reader has the book's folder: install that
                 code = re.sub(r'"[^"]* @ /[^"]*"', ".", code)
                 code = "".join(line for line in code.splitlines(True) if "git clone" not in line)
